@@ -1,0 +1,5 @@
+"""Alembic environment of sales."""
+
+from boxoffice.runtime.migrations import run_env
+
+run_env()

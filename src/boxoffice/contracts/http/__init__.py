@@ -1,0 +1,1 @@
+"""Typed clients of the services' public HTTP API, for the other services."""

@@ -1,0 +1,1 @@
+"""Ids, money, time and errors: pure, standard library only, known to every other part."""

@@ -1,0 +1,148 @@
+"""PostgreSQL: one pool per service. ``transaction()`` is the only way to write; it commits on leaving.
+
+Every connection carries the timeouts of reliability section 4.3 as session defaults, so that no statement needs a
+second round trip to set them.
+"""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar, Literal, TypeAlias
+
+import asyncpg
+
+from boxoffice.kernel.errors import Category, DomainError
+
+LOCK_TIMEOUT_MS = 250
+"""A buyer who waits longer for a lock has lost the seat anyway."""
+STATEMENT_TIMEOUT_MS = 1_000
+"""No statement of the sale needs a tenth of it; a slow one must not keep a connection."""
+IDLE_IN_TRANSACTION_MS = 2_000
+"""A process that froze inside a transaction gives its locks back after this."""
+ACQUIRE_TIMEOUT_S = 2.0
+"""Longer than this in line for a connection means overload: say so instead of piling up."""
+
+Connection: TypeAlias = Any
+"""An asyncpg connection, pooled or not; the driver ships no types, so this is a named boundary."""
+Isolation = Literal["read_committed", "repeatable_read"]
+
+
+class DatabaseUnavailableError(DomainError):
+    """The database cannot be reached, or has no connection left."""
+
+    code: ClassVar[str] = "runtime.database_unavailable"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+    title: ClassVar[str] = "The database does not answer"
+
+
+class DatabaseBusyError(DomainError):
+    """Somebody else holds the record for longer than a request may wait."""
+
+    code: ClassVar[str] = "runtime.database_busy"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+    title: ClassVar[str] = "Too many people are changing the same thing"
+
+
+UNREACHABLE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+)
+BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError)
+
+
+async def _prepare(connection: asyncpg.Connection) -> None:
+    for kind in ("json", "jsonb"):
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+
+
+class Database:
+    """A pool of connections to one service's database."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self.pool = pool
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        url: str,
+        *,
+        size: int = 10,
+        name: str = "boxoffice",
+        statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+    ) -> AsyncIterator["Database"]:
+        """Keep a pool of at most ``size`` connections open; ``statement_timeout_ms`` 0 is for long commands only."""
+        pool = await asyncpg.create_pool(
+            url,
+            min_size=min(2, size),
+            max_size=size,
+            init=_prepare,
+            timeout=ACQUIRE_TIMEOUT_S,
+            server_settings={
+                "application_name": name,
+                "timezone": "UTC",
+                "lock_timeout": str(LOCK_TIMEOUT_MS if statement_timeout_ms else 0),
+                "statement_timeout": str(statement_timeout_ms),
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS if statement_timeout_ms else 0),
+            },
+        )
+        try:
+            yield cls(pool)
+        finally:
+            await pool.close()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Lend a connection; what is executed on it commits by itself."""
+        with speaking_plainly():
+            async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, isolation: Isolation = "read_committed", readonly: bool = False
+    ) -> AsyncIterator[Connection]:
+        """Run one transaction: commit on leaving, roll back on any exception."""
+        async with (
+            self.connection() as connection,
+            connection.transaction(isolation=isolation, readonly=readonly),
+        ):
+            yield connection
+
+    async def fetch(self, sql: str, *arguments: object) -> Sequence[Any]:
+        """Read records."""
+        async with self.connection() as connection:
+            records: Sequence[Any] = await connection.fetch(sql, *arguments)
+            return records
+
+    async def fetchrow(self, sql: str, *arguments: object) -> Any | None:
+        """Read one record or none."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(sql, *arguments)
+
+    async def fetchval(self, sql: str, *arguments: object) -> Any:
+        """Read one value."""
+        async with self.connection() as connection:
+            return await connection.fetchval(sql, *arguments)
+
+
+class speaking_plainly:  # noqa: N801 - reads as a phrase where it is used
+    """Turn a driver's connection and lock errors into refusals that a client can act on."""
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Translate what was raised, if it is one of ours to translate."""
+        if isinstance(error, DomainError):
+            return
+        if isinstance(error, BUSY):
+            raise DatabaseBusyError("Try again in a moment.", retryAfterSeconds=1) from error
+        if isinstance(error, UNREACHABLE):
+            raise DatabaseUnavailableError("Try again in a few seconds.", retryAfterSeconds=5) from error

@@ -1,0 +1,1 @@
+"""The engines that come with the package: PostgreSQL, Valkey, the mailbox."""

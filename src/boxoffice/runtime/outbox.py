@@ -1,0 +1,28 @@
+"""The outbox: a message is written in the transaction that makes it true (invariants I8, I9).
+
+The table is in ``migrations/shared/messaging_v1.sql``. ``runtime/relay.py`` carries the records to the bus.
+"""
+
+from uuid import UUID, uuid4
+
+import msgspec
+
+from boxoffice.runtime.database import Connection
+from boxoffice.runtime.telemetry import current_trace
+
+INSERT = """
+INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
+VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
+"""
+
+
+async def append(tx: Connection, *, topic: str, key: str, type_: str, version: int, body: msgspec.Struct) -> UUID:
+    """Write one message beside the change that it tells; ``(topic, key, version, type)`` is unique.
+
+    :raises asyncpg.UniqueViolationError: when that fact of that version was told already.
+    """
+    message_id = uuid4()
+    await tx.execute(
+        INSERT, message_id, topic, key, type_, version, msgspec.json.encode(body).decode(), current_trace()
+    )
+    return message_id

@@ -1,0 +1,113 @@
+"""Logs as JSON lines with the trace id in each, and the metrics that every process shows under /metrics.
+
+Redaction is here (invariant I24): a log record never carries a password, a token, a card number or an e-mail address.
+"""
+
+import logging
+import re
+import secrets
+import sys
+from contextvars import ContextVar
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
+"""W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header."""
+
+SECRET_KEYS = re.compile(r"pass|secret|token|authori[sz]ation|cookie|signature|barcode|api.?key", re.IGNORECASE)
+EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
+BEARER = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+
+_trace: ContextVar[str | None] = ContextVar("trace", default=None)
+
+REQUESTS = Histogram(
+    "boxoffice_http_request_seconds", "Time to answer, by service, route and status.",
+    ["service", "method", "route", "status"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
+)  # fmt: skip
+REFUSALS = Counter("boxoffice_refusals_total", "Expected refusals, by code.", ["service", "code"])
+OUTBOX_AGE = Gauge("boxoffice_outbox_oldest_seconds", "Age of the oldest record not yet on the bus.", ["service"])
+MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and outcome.", ["consumer", "outcome"])
+JOBS = Counter("boxoffice_job_runs_total", "Runs of background jobs, by outcome.", ["job", "outcome"])
+
+
+def begin_trace(traceparent: str | None) -> str:
+    """Continue the caller's trace, or begin one; returns the new ``traceparent``."""
+    match = TRACEPARENT.fullmatch(traceparent or "")
+    trace_id = match[1] if match and match[1] != "0" * 32 else secrets.token_hex(16)
+    value = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    _trace.set(value)
+    return value
+
+
+def current_trace() -> str | None:
+    """Tell the ``traceparent`` of what is being done now."""
+    return _trace.get()
+
+
+def trace_id() -> str:
+    """Tell the 32 hex digits that name this trace in logs and problems ("" outside of one)."""
+    value = _trace.get()
+    return value.split("-")[1] if value else ""
+
+
+def redact(text: str) -> str:
+    """Blot out tokens, card numbers and e-mail addresses in free text."""
+    return EMAIL.sub("[email]", CARD.sub("[card]", BEARER.sub("[token]", text)))
+
+
+def _redact_record(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    for key, value in record.items():
+        if SECRET_KEYS.search(key):
+            record[key] = "[redacted]"
+        elif isinstance(value, str):
+            record[key] = redact(value)
+    return record
+
+
+def _add_trace(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if trace := trace_id():
+        record["traceId"] = trace
+    return record
+
+
+def configure_logging(*, service: str, level: str = "info", human: bool = False) -> None:
+    """Send every log record, ours and the libraries', through one pipeline to standard error."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        _add_trace,
+    ]
+    render: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if human else structlog.processors.JSONRenderer()
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redact_record,
+            render,
+        ],
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "mail.log"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+def log(name: str) -> structlog.stdlib.BoundLogger:
+    """Give a module its logger: ``log(__name__).info("hold.placed", event_id=7)``."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger

@@ -1,0 +1,169 @@
+"""The common ground of every HTTP service: problems, request ids, limits, security headers, health, metrics."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+import msgspec
+from litestar import Litestar, Response, Router, get
+from litestar.config.response_cache import ResponseCacheConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.enums import ScopeType
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from boxoffice.runtime import authn, problems
+from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
+
+API = "/api/v1"
+MAX_BODY_BYTES = 64 * 1024
+"""No call of the API needs more; routes that do (seat maps) say so themselves."""
+MAX_PAGE_SIZE = 100
+SLOW_S = 1.0
+
+Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
+"""Opens what the service needs when it starts, closes it when it stops."""
+
+Check = Callable[[], Awaitable[None]]
+"""Raises when a part that the service cannot do without is away."""
+
+SECURITY_HEADERS: Mapping[bytes, bytes] = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"strict-origin-when-cross-origin",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+}
+
+_log = log(__name__)
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """A body on the way in: camelCase, and a field that we do not know is an error."""
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A body on the way out."""
+
+
+def make_app(
+    service: str,
+    *,
+    routes: Sequence[Any],
+    verifier: authn.TokenVerifier | None,
+    ready: Mapping[str, Check] | None = None,
+    lifespan: Sequence[Lifespan] = (),
+    state: Mapping[str, Any] | None = None,
+    prefix: str = API,
+    root_routes: Sequence[Any] = (),
+    dependencies: Mapping[str, Any] | None = None,
+    max_body_bytes: int = MAX_BODY_BYTES,
+    tags: Sequence[str] | None = None,
+) -> Litestar:
+    """Build one service's application: ``routes`` stand under ``prefix``, ``root_routes`` at the root.
+
+    Handlers may ask for ``caller: authn.Caller`` (401 without a token) or ``maybe_caller: authn.Caller | None``.
+    """
+    return Litestar(
+        route_handlers=[
+            Router(path=prefix, route_handlers=list(routes), tags=list(tags or [service])),
+            *root_routes,
+            *operations(service, ready or {}),
+        ],
+        exception_handlers=problems.handlers(service),
+        middleware=[_observe(service)],
+        lifespan=list(lifespan),
+        state=State({"verifier": verifier, **(state or {})}),
+        dependencies={
+            "caller": Provide(authn.caller),
+            "maybe_caller": Provide(authn.maybe_caller),
+            **{name: Provide(value) for name, value in (dependencies or {}).items()},
+        },
+        request_max_body_size=max_body_bytes,
+        openapi_config=OpenAPIConfig(
+            title=f"Boxoffice {service}",
+            version="1",
+            path="/openapi",
+            servers=[Server(url="/")],
+            components=Components(
+                security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}
+            ),
+        ),
+        response_cache_config=ResponseCacheConfig(),
+        logging_config=None,
+    )
+
+
+def operations(service: str, ready: Mapping[str, Check]) -> list[Any]:
+    """Build /health/live, /health/ready and /metrics."""
+
+    @get("/health/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"status": "live", "service": service}
+
+    @get("/health/ready", include_in_schema=False)
+    async def is_ready() -> Response[dict[str, Any]]:
+        parts: dict[str, str] = {}
+        for name, check in ready.items():
+            try:
+                await check()
+                parts[name] = "ok"
+            except Exception as error:  # noqa: BLE001 - a probe reports whatever is wrong
+                parts[name] = f"{type(error).__name__}: {error}"[:200]
+        healthy = all(part == "ok" for part in parts.values())
+        return Response(
+            {"status": "ready" if healthy else "not_ready", "service": service, "parts": parts},
+            status_code=200 if healthy else 503,
+        )
+
+    @get("/metrics", include_in_schema=False)
+    async def metrics() -> Response[bytes]:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return [live, is_ready, metrics]
+
+
+def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
+    """Begin or continue the trace, time the answer by route, add the security headers and the request id."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def observed(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != ScopeType.HTTP:
+                await app(scope, receive, send)
+                return
+            begin_trace(_header(scope, b"traceparent"))
+            started = time.perf_counter()
+            status = 0
+
+            async def send_with_headers(message: Message) -> None:
+                nonlocal status
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                    present = {name.lower() for name, _ in message["headers"]}
+                    added = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
+                    message["headers"] = [*message["headers"], *added, (b"x-request-id", trace_id().encode())]
+                await send(message)
+
+            try:
+                await app(scope, receive, send_with_headers)
+            finally:
+                seconds = time.perf_counter() - started
+                route = str(scope.get("path_template") or "unmatched")
+                REQUESTS.labels(service, cast("HTTPScope", scope)["method"], route, str(status)).observe(seconds)
+                if seconds > SLOW_S:
+                    _log.warning("slow", route=route, seconds=round(seconds, 3))
+
+        return observed
+
+    return wrap
+
+
+def _header(scope: Scope, name: bytes) -> str | None:
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
