@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 from litestar import Litestar, Response, Router, get
@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from boxoffice.runtime import authn, problems
@@ -153,7 +153,7 @@ def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
             finally:
                 seconds = time.perf_counter() - started
                 route = str(scope.get("path_template") or "unmatched")
-                REQUESTS.labels(service, cast("HTTPScope", scope)["method"], route, str(status)).observe(seconds)
+                REQUESTS.labels(service, scope["method"], route, str(status)).observe(seconds)
                 if seconds > SLOW_S:
                     _log.warning("slow", route=route, seconds=round(seconds, 3))
 
