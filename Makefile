@@ -1,0 +1,50 @@
+# Two commands do it: `make run` and `make test`. Everything lands in .venv, .boxoffice and artifacts.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+DATA ?= .boxoffice
+WORKERS ?= 2
+
+.PHONY: help setup setup-dev run check lint test bench docs format clean
+
+help: ## List what can be done
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.runs: pyproject.toml uv.lock scripts/setup.sh
+	@scripts/setup.sh run
+
+$(VENV)/.develops: pyproject.toml uv.lock scripts/setup.sh
+	@scripts/setup.sh develop
+
+setup: $(VENV)/.runs ## Install what the shop needs, into .venv
+
+setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser)
+	@scripts/browser.sh
+
+run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)
+	@exec $(BIN)/boxoffice up --demo --port $(PORT) --data-dir $(DATA)
+
+lint: $(VENV)/.develops ## Format, lint, types, import contracts: check only
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && echo "ruff: clean"
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null | tail -n 3
+
+check: lint ## Everything that is quick: lint and the unit tests, under a minute
+	@$(BIN)/pytest tests/unit -q -n $(WORKERS)
+
+test: setup-dev lint ## Every test, on real engines that it starts itself
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+bench: setup-dev ## Measure, as ratios against something that could be picked instead; writes artifacts/bench.json
+	@$(BIN)/python -m bench
+
+docs: $(VENV)/.develops ## Write the generated pages again: settings, errors, states, OpenAPI, message schemas
+	@$(BIN)/python scripts/write_docs.py
+
+format: $(VENV)/.develops ## Format and fix what can be fixed by itself
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean: ## Remove .venv, caches and artifacts; the shop's data (.boxoffice) stays
+	@rm -rf $(VENV) artifacts .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
