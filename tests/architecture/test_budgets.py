@@ -45,9 +45,7 @@ class TestBudgets:
         sizes = {name: text.count("\n") for name, text in modules()}
         longest = {f"{name}:{function}": lines for name, text in modules() for function, lines in functions(text)}
         unneeded = [
-            name
-            for name in EXCEPTIONS
-            if sizes.get(name, 0) <= MODULE_LINES and longest.get(name, 0) <= FUNCTION_LINES
+            name for name in EXCEPTIONS if sizes.get(name, 0) <= MODULE_LINES and longest.get(name, 0) <= FUNCTION_LINES
         ]
         assert not unneeded
 
