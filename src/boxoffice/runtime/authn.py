@@ -6,6 +6,7 @@ that points elsewhere (``jku``, ``x5u``, ``jwk``) is ignored.
 
 import hashlib
 import time
+import warnings
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from joserfc import jwt
-from joserfc.errors import JoseError
+from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import KeySet, OKPKey
 from litestar import Request
 from litestar.connection import ASGIConnection
@@ -23,6 +24,8 @@ from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import OrganisationId, UserId
 
 ALGORITHMS = ["EdDSA", "Ed25519"]
+# RFC 9864 renames EdDSA to Ed25519; clients and libraries still expect RFC 8037's name, so we sign with that one.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
 AUDIENCE = "boxoffice"
 LEEWAY_S = 30
 """Clocks of our own machines differ by less."""

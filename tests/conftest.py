@@ -1,0 +1,70 @@
+"""Fixtures that every test may use. Unit tests get no sockets; the others get real engines, one set per worker."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import pytest_socket
+import redis
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from tests.support.engines import Engines, running_engines
+from tests.support.tokens import TokenFactory
+
+UNIT = Path(__file__).parent / "unit"
+
+
+@pytest.fixture(autouse=True)
+def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
+    if UNIT not in request.path.parents:
+        yield
+        return
+    pytest_socket.disable_socket(allow_unix_socket=True)  # the event loop wakes itself through a pair of them
+    try:
+        yield
+    finally:
+        pytest_socket.enable_socket()
+
+
+@pytest.fixture(scope="session")
+def engines() -> Iterator[Engines]:
+    with running_engines() as running:
+        yield running
+
+
+@pytest.fixture
+def identity_url(engines: Engines) -> Iterator[str]:
+    with engines.database("identity") as url:
+        yield url
+
+
+@pytest.fixture
+def catalog_url(engines: Engines) -> Iterator[str]:
+    with engines.database("catalog") as url:
+        yield url
+
+
+@pytest.fixture
+def sales_url(engines: Engines) -> Iterator[str]:
+    with engines.database("sales") as url:
+        yield url
+
+
+@pytest.fixture
+def notification_url(engines: Engines) -> Iterator[str]:
+    with engines.database("notification") as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(engines: Engines) -> str:
+    with redis.Redis.from_url(engines.redis_url) as client:
+        client.flushall()
+    return engines.redis_url
+
+
+@pytest.fixture
+def tokens() -> TokenFactory:
+    return TokenFactory()
