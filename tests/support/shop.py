@@ -99,6 +99,12 @@ class Shop:
         assert not left, f"left behind: {left}"
         return code
 
+    def audit(self) -> tuple[int, str]:
+        """Run ``boxoffice audit`` beside the running shop; its exit code and what it found ("" for nothing)."""
+        command = [str(Path(sys.executable).parent / "boxoffice"), "audit", "--data-dir", str(self.folder)]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return run.returncode, "" if run.returncode == 0 else run.stdout + run.stderr
+
     def client(self, email: str | None = None, password: str = DEMO_PASSWORD) -> httpx.Client:
         """An HTTP client for the API, logged in when an e-mail address is given."""
         client = httpx.Client(base_url=f"{self.url}/api/v1", timeout=30)
