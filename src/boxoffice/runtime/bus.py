@@ -29,15 +29,21 @@ FIELD = b"m"
 _log = log(__name__)
 
 Take = Callable[[Envelope], Awaitable[None]]
+TakeMany = Callable[[Sequence[Envelope]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consumer:
-    """``take`` must be idempotent: it gets every message of the topics at least once."""
+    """``take`` must be idempotent: it gets every message of the topics at least once.
+
+    With ``take_many`` messages of one read (at most ``READ_COUNT`` a topic, in order) are taken in one effect; when it
+    fails they are taken again one by one, so that one poison message does not stop its neighbours.
+    """
 
     name: str
     topics: Sequence[str]
     take: Take
+    take_many: TakeMany | None = None
 
 
 class Bus:
@@ -58,6 +64,17 @@ class Bus:
                 )
             pipe.set(*mark)
             await pipe.execute()
+
+    async def retained(self, topic: str) -> AsyncIterator[Envelope]:
+        """Read again what a topic's stream still keeps, oldest first, without acknowledging anything."""
+        after = b"-"
+        while True:
+            entries: Any = await self.redis.xrange(topic, min=after, count=READ_COUNT)
+            if not entries:
+                return
+            for entry_id, fields in entries:
+                yield msgspec.json.decode(fields[FIELD], type=Envelope)
+                after = b"(" + entry_id
 
     async def mark(self, key: str) -> str | None:
         """Read how far a relay has published; none on an empty server."""
@@ -106,12 +123,29 @@ class Bus:
         taken = 0
         for topic, entries in streams:
             flat = entries[0] if isinstance(answer, dict) and entries and isinstance(entries[0], list) else entries
+            taken += len(flat)
+            if len(flat) > 1 and await self._take_together(consumer, [fields[FIELD] for _, fields in flat if fields]):
+                await self.redis.xack(topic, consumer.name, *[entry_id for entry_id, _ in flat])
+                continue
             for entry_id, fields in flat:
-                taken += 1
                 if fields is not None:
                     await self._take(consumer, fields[FIELD])
                 await self.redis.xack(topic, consumer.name, entry_id)
         return from_pending and taken > 0
+
+    async def _take_together(self, consumer: Consumer, raws: Sequence[bytes]) -> bool:
+        """Take messages in one effect; false when the consumer cannot, or failed: then each goes on its own."""
+        if consumer.take_many is None:
+            return False
+        try:
+            envelopes = [msgspec.json.decode(raw, type=Envelope) for raw in raws]
+            begin_trace(envelopes[-1].trace if envelopes else None)
+            await consumer.take_many(envelopes)
+        except Exception as error:  # noqa: BLE001 - whatever it was, taking them one by one finds the poison
+            _log.exception("messages.failed", consumer=consumer.name, count=len(raws), error=type(error).__name__)
+            return False
+        MESSAGES.labels(consumer.name, "ok").inc(len(raws))
+        return True
 
     async def _take(self, consumer: Consumer, raw: bytes) -> None:
         envelope = msgspec.json.decode(raw, type=Envelope)

@@ -106,6 +106,23 @@ class SeatMapAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     hall: Hall
 
 
+class EventsPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """One page of the public list of events."""
+
+    events: tuple[EventAnswer, ...]
+    total_element: int
+    is_last: bool
+
+
+async def get_events(peers: Peers, *, page_no: int, page_size: int = 100) -> EventsPage:
+    """Read one page (from 0) of the events that everybody may see.
+
+    :raises CatalogRefusedError: when the answer is not such a page.
+    """
+    body = await _read(peers, f"/api/v1/events?pageNo={page_no}&pageSize={page_size}", None)
+    return _decode(body or b"", EventsPage)
+
+
 async def get_event(peers: Peers, event_id: int, *, token: str | None = None) -> EventAnswer | None:
     """Read one event; none when there is no such event or the token's owner may not see it (a stranger's draft).
 
