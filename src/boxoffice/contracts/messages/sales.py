@@ -45,6 +45,13 @@ class OrderTicket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     barcode: str | None = None
 
 
+class RefundTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What was promised when the order was paid: cancel before ``cancel_until``, get ``refund_percent`` (0..100) back."""
+
+    cancel_until: datetime
+    refund_percent: int
+
+
 class OrderFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Body of ``sales.order.v1``; the envelope's ``key`` is the order id.
 
@@ -61,6 +68,7 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     currency: str
     refund: str | None = None
     reason: str | None = None
+    refund_terms: RefundTerms | None = None
 
 
 SaleState = Literal["not_on_sale", "on_sale", "few_left", "sold_out"]
