@@ -46,7 +46,7 @@ class OrderTicket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class RefundTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What was promised when the order was paid: cancel before ``cancel_until``, get ``refund_percent`` (0..100) back."""
+    """What was promised when the order was paid: cancel before ``cancel_until``, get ``refund_percent`` of 100 back."""
 
     cancel_until: datetime
     refund_percent: int
