@@ -7,6 +7,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -69,6 +70,15 @@ class Settings:
         "Secret that seals the storefront's session cookie; at least 16 characters.", "", secret=True
     )
 
+    rate_limit_per_second: int = _setting("Calls a second that one client may make in the long run; 0: no limit.", 500)
+    rate_limit_burst: int = _setting("Calls that one client may make at once.", 1_000)
+    auth_rate_limit_per_second: int = _setting("The same for logging in and the like; 0: no limit.", 10)
+    auth_rate_limit_burst: int = _setting("The same for logging in and the like.", 20)
+    login_failures_per_minute: int = _setting("Wrong passwords a minute for one account; 0: no limit.", 5)
+    trusted_networks: str = _setting(
+        "Proxies whose X-Forwarded-For is believed: CIDR networks with commas between; else it is dropped.", ""
+    )
+
     default_time_zone: str = _setting("Zone of a venue that names none (IANA).", "UTC")
     default_currency: str = _setting("Currency of an event that names none (ISO 4217).", "USD")
     hold_minutes: int = _setting("How long a hold lasts where the event says nothing.", 20)
@@ -115,9 +125,16 @@ class Settings:
             "payment_minutes",
             "limit_per_customer",
             "refresh_days",
+            "rate_limit_burst",
+            "auth_rate_limit_burst",
         ):
             if getattr(self, name) < 1:
                 found.append(f"{env_name(name)}: must be at least 1")
+        for network in filter(None, (part.strip() for part in self.trusted_networks.split(","))):
+            try:
+                ip_network(network)
+            except ValueError:
+                found.append(f"{env_name('trusted_networks')}: {network!r} is no network such as 10.0.0.0/8")
         if self.session_secret and (
             len(self.session_secret) < MIN_SECRET_LENGTH or self.session_secret.lower() in FORBIDDEN_SECRETS
         ):
