@@ -22,8 +22,9 @@ CREATE TABLE event_terms (
 );
 
 -- The part of an event seat that never changes. seat_id = event_id << 20 | place.
+-- No foreign key: half a million are written at once, in the transaction that has just seen the event's terms.
 CREATE TABLE event_seat_labels (
-  event_id bigint NOT NULL REFERENCES event_terms,
+  event_id bigint NOT NULL,
   seat_id bigint NOT NULL,
   section text NOT NULL,
   row_label text NOT NULL,
@@ -35,9 +36,9 @@ CREATE TABLE event_seat_labels (
   external_id text,                                  -- the organiser's own seat id, as the seed's clients send it
   PRIMARY KEY (event_id, seat_id),
   UNIQUE (event_id, section, row_label, number),
-  UNIQUE (event_id, external_id),
   CHECK (seat_id >> 20 = event_id)
 );
+CREATE UNIQUE INDEX event_seat_external_id ON event_seat_labels (event_id, external_id) WHERE external_id IS NOT NULL;
 
 -- The part that is fought over. No index on what changes, room on the page: updates stay HOT.
 CREATE TABLE event_seats (
@@ -56,9 +57,10 @@ CREATE TABLE event_seats (
 ) WITH (fillfactor = 70);
 
 -- "orders" in the plural as everything here; "order" alone is a word of SQL.
+-- No foreign key to event_terms: every hold of a hot event would lock the same record of it.
 CREATE TABLE orders (
   order_id uuid PRIMARY KEY,
-  event_id bigint NOT NULL REFERENCES event_terms,
+  event_id bigint NOT NULL,
   user_id uuid NOT NULL,
   state text NOT NULL CHECK (state IN ('held','paying','confirmed','released','cancelled')),
   n_seats int NOT NULL CHECK (n_seats BETWEEN 1 AND 1000),
@@ -173,3 +175,19 @@ CREATE TABLE ledger_entries (
   UNIQUE (posting_id, account)
 );
 CREATE INDEX ledger_of_order ON ledger_entries (order_id);
+
+-- How an event sells, as it was told last (sales.event.v1), and the events whose counts have changed since.
+CREATE TABLE sale_summaries (
+  event_id bigint PRIMARY KEY,
+  version bigint NOT NULL,
+  state text NOT NULL CHECK (state IN ('not_on_sale','on_sale','few_left','sold_out')),
+  capacity int NOT NULL,
+  free int NOT NULL,
+  lowest_price_minor bigint,
+  currency char(3),
+  told_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE TABLE sale_changes (
+  event_id bigint PRIMARY KEY,
+  changed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);

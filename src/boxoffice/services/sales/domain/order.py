@@ -1,0 +1,89 @@
+"""An order: a purchase from its hold to its end, its states, and how the API calls them."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
+from boxoffice.kernel.money import Money
+
+
+class OrderState(StrEnum):
+    """Where an order stands."""
+
+    HELD = "held"
+    PAYING = "paying"
+    CONFIRMED = "confirmed"
+    RELEASED = "released"
+    CANCELLED = "cancelled"
+
+
+class OrderAction(StrEnum):
+    """What can be done to an order."""
+
+    START_PAYMENT = "start_payment"
+    CONFIRM_FREE = "confirm_free"
+    CONFIRM = "confirm"
+    RETURN_TO_HOLD = "return_to_hold"
+    RELEASE = "release"
+    EXPIRE = "expire"
+    CANCEL_SOME = "cancel_some"
+    CANCEL = "cancel"
+
+
+TRANSITIONS: dict[tuple[OrderState, OrderAction], OrderState] = {
+    (OrderState.HELD, OrderAction.START_PAYMENT): OrderState.PAYING,
+    (OrderState.HELD, OrderAction.CONFIRM_FREE): OrderState.CONFIRMED,
+    (OrderState.HELD, OrderAction.RELEASE): OrderState.RELEASED,
+    (OrderState.HELD, OrderAction.EXPIRE): OrderState.RELEASED,
+    (OrderState.PAYING, OrderAction.CONFIRM): OrderState.CONFIRMED,
+    (OrderState.PAYING, OrderAction.RETURN_TO_HOLD): OrderState.HELD,
+    (OrderState.PAYING, OrderAction.RELEASE): OrderState.RELEASED,
+    (OrderState.CONFIRMED, OrderAction.CANCEL_SOME): OrderState.CONFIRMED,
+    (OrderState.CONFIRMED, OrderAction.CANCEL): OrderState.CANCELLED,
+}
+"""A released or cancelled order never comes back; who wants the seats again places a new hold."""
+
+MAX_TICKETS_PER_CALL = 8
+"""Tickets in one reserve call: a party, not a reseller; an event's own limit per customer may be lower or higher."""
+
+EXPIRED = "expired"
+"""``released_because`` of an order whose hold ran out."""
+
+RETRY_AFTER_DECLINE = timedelta(minutes=3)
+"""Time for another card after a decline. Hold + payment + this + payment stays under 45 minutes by default."""
+
+MAX_ATTEMPTS = 2
+"""Payment attempts of one order; after the last declined one the seats are released."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """One order. ``expired`` is the database's own judgement of ``hold_expires_at`` when it was read."""
+
+    order_id: OrderId
+    event_id: EventId
+    user_id: UserId
+    state: OrderState
+    seat_ids: tuple[SeatId, ...]
+    total: Money
+    hold_expires_at: datetime
+    pay_deadline: datetime | None
+    cancel_until: datetime
+    refund_percent: int
+    version: int
+    created_at: datetime
+    released_because: str | None
+    expired: bool
+
+    @property
+    def is_free(self) -> bool:
+        """Whether there is nothing to pay."""
+        return self.total.minor == 0
+
+    def shown_state(self) -> str:
+        """Say the state as the API does: HELD, PAYING, CONFIRMED, RELEASED, CANCELLED or EXPIRED."""
+        held_too_long = self.state is OrderState.HELD and self.expired
+        if held_too_long or (self.state is OrderState.RELEASED and self.released_because == EXPIRED):
+            return "EXPIRED"
+        return self.state.value.upper()

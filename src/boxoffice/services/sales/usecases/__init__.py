@@ -1,0 +1,1 @@
+"""What sales can do, one intent per file; each is one transaction."""
