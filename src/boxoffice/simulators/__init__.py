@@ -1,0 +1,1 @@
+"""Stand-ins for the outside world, each runnable as a process of its own; they know nothing of the services."""
