@@ -54,7 +54,7 @@ class BarcodeClass(IntEnum):
 class BadBarcodeError(DomainError):
     """What was scanned is no barcode of ours: foreign, cut, altered, or signed by a key that we do not know."""
 
-    code: ClassVar[str] = "tickets.barcode_refused"
+    code: ClassVar[str] = "sales.barcode_refused"
     category: ClassVar[Category] = Category.INVALID
     title: ClassVar[str] = "This is not one of our tickets"
 
