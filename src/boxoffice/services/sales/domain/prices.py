@@ -84,9 +84,7 @@ def price_seats(seats: Iterable[MapSeat], levels: Sequence[PriceLevel]) -> list[
         used.add(level.name)
         priced.append(_event_seat(seat, level))
     if unpriced:
-        raise BadPriceLevelsError(
-            f"No price level for seats in: {', '.join(unpriced)}.", sections=list(unpriced)
-        )
+        raise BadPriceLevelsError(f"No price level for seats in: {', '.join(unpriced)}.", sections=list(unpriced))
     idle = [level.name for level in levels if level.name not in used]
     if idle:
         raise BadPriceLevelsError(f"Price levels that no seat has: {', '.join(idle)}.", priceLevels=idle)

@@ -1,0 +1,174 @@
+"""Event seats: every change is a compare-and-set on the primary key that tells how many it touched (invariant I1)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, SeatId
+from boxoffice.runtime.database import Connection, Database
+from boxoffice.services.sales.domain.seat import SeatState
+
+SELL = """
+WITH mine AS (
+  SELECT seat_id FROM event_seats
+   WHERE event_id = $1 AND seat_id = ANY ($2::bigint[]) AND order_id = $3 AND state = $4 ORDER BY seat_id FOR UPDATE)
+UPDATE event_seats s SET state = 'sold', hold_expires_at = NULL FROM mine m
+ WHERE s.event_id = $1 AND s.seat_id = m.seat_id
+RETURNING s.seat_id, s.price_minor, s.currency
+"""
+
+SELL_HELD = """
+WITH mine AS (
+  SELECT seat_id FROM event_seats
+   WHERE event_id = $1 AND seat_id = ANY ($2::bigint[]) AND order_id = $3 AND state = 'held'
+     AND hold_expires_at > clock_timestamp() ORDER BY seat_id FOR UPDATE)
+UPDATE event_seats s SET state = 'sold', hold_expires_at = NULL FROM mine m
+ WHERE s.event_id = $1 AND s.seat_id = m.seat_id
+RETURNING s.seat_id, s.price_minor, s.currency
+"""
+
+FREE = """
+WITH mine AS (
+  SELECT seat_id FROM event_seats
+   WHERE event_id = $1 AND seat_id = ANY ($2::bigint[]) AND order_id = $3 AND state = $4 ORDER BY seat_id FOR UPDATE),
+freed AS (
+  UPDATE event_seats s SET state = 'free', order_id = NULL, hold_expires_at = NULL, fence = s.fence + 1 FROM mine m
+   WHERE s.event_id = $1 AND s.seat_id = m.seat_id RETURNING 1)
+SELECT count(*) FROM freed
+"""
+
+HOLD_AGAIN = """
+WITH mine AS (
+  SELECT seat_id FROM event_seats
+   WHERE event_id = $1 AND seat_id = ANY ($2::bigint[]) AND order_id = $3 AND state = 'paying'
+   ORDER BY seat_id FOR UPDATE),
+held AS (
+  UPDATE event_seats s SET state = 'held', hold_expires_at = $4 FROM mine m
+   WHERE s.event_id = $1 AND s.seat_id = m.seat_id RETURNING 1)
+SELECT count(*) FROM held
+"""
+
+SET_BLOCKED = """
+WITH mine AS (
+  SELECT s.event_id, s.seat_id FROM event_seats s JOIN event_terms t USING (event_id)
+   WHERE s.event_id = $1 AND s.seat_id = ANY ($2::bigint[]) AND t.organisation_id = ANY ($3::uuid[])
+     AND (s.state = $4 OR ($4 = 'free' AND s.state = 'held' AND s.hold_expires_at <= clock_timestamp()))
+   ORDER BY s.seat_id FOR UPDATE OF s SKIP LOCKED)
+UPDATE event_seats s SET state = $5, order_id = NULL, hold_expires_at = NULL, fence = s.fence + 1 FROM mine m
+ WHERE s.event_id = m.event_id AND s.seat_id = m.seat_id
+RETURNING s.seat_id
+"""
+
+LISTED = """
+SELECT s.seat_id, l.section, l.row_label, l.number, l.block, l.position, l.mark, l.price_level, l.external_id,
+       s.price_minor, s.currency,
+       CASE WHEN s.state = 'held' AND s.hold_expires_at <= clock_timestamp() THEN 'free' ELSE s.state END AS state
+FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
+"""
+LISTED_EVENT = LISTED + " WHERE s.event_id = $1 ORDER BY s.seat_id"
+LISTED_IDS = LISTED + " WHERE s.event_id = ANY ($1::bigint[]) AND s.seat_id = ANY ($2::bigint[]) ORDER BY s.seat_id"
+LISTED_PUBLIC = (
+    LISTED + " JOIN event_terms t ON t.event_id = s.event_id AND t.status NOT IN ('draft', 'deleted')"
+    " WHERE s.event_id = ANY ($1::bigint[]) AND s.seat_id = ANY ($2::bigint[]) ORDER BY s.seat_id"
+)
+
+PLACES = "SELECT array_agg((seat_id & 1048575)::int ORDER BY seat_id) FROM event_seats WHERE event_id = $1"
+
+CODES = """
+SELECT string_agg(CASE state WHEN 'free' THEN '0' WHEN 'sold' THEN '2' WHEN 'blocked' THEN '3' WHEN 'paying' THEN '1'
+         ELSE CASE WHEN hold_expires_at <= clock_timestamp() THEN '0' ELSE '1' END END, '' ORDER BY seat_id),
+       (extract(epoch FROM clock_timestamp()) * 1000)::bigint
+FROM event_seats WHERE event_id = $1
+"""
+"""One character a seat: two bits as text. Ordered by the primary key, so no sort."""
+
+INSERT_LABELS = """
+INSERT INTO event_seat_labels
+  (event_id, seat_id, section, row_label, number, block, position, mark, price_level, external_id)
+SELECT $1, ($1 << 20) | place, section, row_label, number, block, position, mark, price_level, external_id
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[])
+  t(place, section, row_label, number, block, position, mark, price_level, external_id)
+"""
+INSERT_SEATS = """
+INSERT INTO event_seats (event_id, seat_id, price_minor, currency)
+SELECT $1, ($1 << 20) | place, price_minor, $4 FROM unnest($2::int[], $3::bigint[]) t(place, price_minor)
+"""
+
+
+async def sell(
+    tx: Connection, *, event_id: EventId, seat_ids: Sequence[SeatId], order_id: OrderId, state: SeatState
+) -> Sequence[Any]:
+    """Sell an order's seats out of ``paying`` or (free orders, only while the hold lasts) ``held``."""
+    if state is SeatState.HELD:
+        sold: Sequence[Any] = await tx.fetch(SELL_HELD, event_id, list(seat_ids), order_id)
+    else:
+        sold = await tx.fetch(SELL, event_id, list(seat_ids), order_id, state)
+    return sold
+
+
+async def free(
+    tx: Connection, *, event_id: EventId, seat_ids: Sequence[SeatId], order_id: OrderId, state: SeatState
+) -> int:
+    """Free an order's seats that are in ``state``; returns how many there were."""
+    count: int = await tx.fetchval(FREE, event_id, list(seat_ids), order_id, state)
+    return count
+
+
+async def hold_again(
+    tx: Connection, *, event_id: EventId, seat_ids: Sequence[SeatId], order_id: OrderId, expires_at: datetime
+) -> int:
+    """Turn an order's paying seats back into held ones; returns how many there were."""
+    count: int = await tx.fetchval(HOLD_AGAIN, event_id, list(seat_ids), order_id, expires_at)
+    return count
+
+
+async def set_blocked(
+    tx: Connection,
+    *,
+    event_id: EventId,
+    seat_ids: Sequence[SeatId],
+    organisations: Sequence[OrganisationId],
+    blocked: bool,
+) -> list[SeatId]:
+    """Block free seats, or free blocked ones, of an event of these organisations; returns those that changed."""
+    before, after = (SeatState.FREE, SeatState.BLOCKED) if blocked else (SeatState.BLOCKED, SeatState.FREE)
+    changed = await tx.fetch(SET_BLOCKED, event_id, list(seat_ids), list(organisations), before, after)
+    return [SeatId(record["seat_id"]) for record in changed]
+
+
+async def of_event(database: Database, event_id: EventId) -> Sequence[Any]:
+    """Read every event seat of an event with its labels and its state now."""
+    return await database.fetch(LISTED_EVENT, event_id)
+
+
+async def by_ids(database: Database | Connection, seat_ids: Sequence[SeatId]) -> Sequence[Any]:
+    """Read event seats with their labels and states now."""
+    found: Sequence[Any] = await database.fetch(LISTED_IDS, sorted({seat >> 20 for seat in seat_ids}), list(seat_ids))
+    return found
+
+
+async def public_by_ids(database: Database, seat_ids: Sequence[SeatId]) -> Sequence[Any]:
+    """Read event seats of public events with their labels and states now."""
+    return await database.fetch(LISTED_PUBLIC, sorted({seat >> 20 for seat in seat_ids}), list(seat_ids))
+
+
+async def places(database: Database, event_id: EventId) -> list[int]:
+    """List the place numbers of an event's seats, growing."""
+    return list(await database.fetchval(PLACES, event_id) or [])
+
+
+async def codes(database: Database, event_id: EventId) -> tuple[str, int]:
+    """Read every seat's state as one character (``0`` free, ``1`` held, ``2`` sold, ``3`` blocked), and when (ms)."""
+    record = await database.fetchrow(CODES, event_id)
+    assert record is not None
+    return record[0] or "", record[1]
+
+
+async def insert(tx: Connection, *, event_id: EventId, columns: Sequence[Sequence[Any]], currency: str) -> None:
+    """Write event seats by column: place, section, row, number, block, position, mark, level, external id, price.
+
+    :raises asyncpg.UniqueViolationError: when a place, a label or an external id stands twice.
+    """
+    *labels, prices = columns
+    await tx.execute(INSERT_LABELS, event_id, *labels)
+    await tx.execute(INSERT_SEATS, event_id, labels[0], prices, currency)

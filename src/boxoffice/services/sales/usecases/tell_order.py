@@ -1,0 +1,94 @@
+"""Tell what happened to an order: one message, in the transaction that makes it true (invariants I8, I9)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+from boxoffice.contracts.messages.sales import (
+    ORDER_TOPIC,
+    EventSummary,
+    OrderFact,
+    OrderTicket,
+    OrderType,
+    RefundTerms,
+)
+from boxoffice.kernel.ids import SeatId, TicketId
+from boxoffice.kernel.money import Money
+from boxoffice.runtime import outbox
+from boxoffice.runtime.barcodes import Barcode, KeyRing
+from boxoffice.runtime.database import Connection
+from boxoffice.services.sales.domain.order import Order, OrderState
+from boxoffice.services.sales.domain.ticket import Ticket
+from boxoffice.services.sales.store import seats, terms
+from boxoffice.services.sales.store.terms import EventTerms
+
+BARCODE_AFTER_END = timedelta(days=1)
+"""A concert that runs late, or starts a little later than announced, still admits."""
+
+
+def barcode_of(ticket: Ticket, event: EventTerms, signer: KeyRing) -> str:
+    """Sign a ticket's barcode; the same ticket always gets the same one."""
+    return signer.sign(
+        Barcode(
+            ticket_id=ticket.ticket_id, event_id=ticket.event_id, seat_id=ticket.seat_id,
+            not_before_at=ticket.issued_at, valid_until=max(event.ends_at, ticket.issued_at) + BARCODE_AFTER_END,
+        )
+    )  # fmt: skip
+
+
+async def tell(
+    tx: Connection,
+    order: Order,
+    type_: OrderType,
+    *,
+    state: OrderState,
+    version: int,
+    tickets: Sequence[Ticket] = (),
+    barcodes: Mapping[TicketId, str] | None = None,
+    refund: Money | None = None,
+    reason: str | None = None,
+) -> None:
+    """Write the message of an order's change: about these tickets, or about all its seats when it has none yet.
+
+    ``version`` is the order's after the change; ``(order, version, type)`` is told once.
+    """
+    event = await terms.of_event(tx, order.event_id)
+    assert event is not None, "an order exists only for an event whose terms are known"
+    places = (
+        [_ticket(ticket, barcodes or {}) for ticket in tickets]
+        if tickets
+        else [_seat(record) for record in await seats.by_ids(tx, order.seat_ids)]
+    )
+    await outbox.append(
+        tx, topic=ORDER_TOPIC, key=str(order.order_id), type_=type_, version=version,
+        body=OrderFact(
+            order_id=order.order_id, user_id=order.user_id, state=state.value, event=summary(event),
+            tickets=tuple(places), total=order.total.decimal(), currency=order.total.currency,
+            refund=None if refund is None else refund.decimal(), reason=reason,
+            refund_terms=RefundTerms(cancel_until=order.cancel_until, refund_percent=order.refund_percent),
+        ),
+    )  # fmt: skip
+
+
+def summary(event: EventTerms) -> EventSummary:
+    """Say an event as an order's reader needs it."""
+    return EventSummary(
+        event_id=event.event_id, name=event.name, starts_at=event.starts_at, ends_at=event.ends_at,
+        time_zone=event.time_zone, venue_name=event.venue_name, venue_location=event.venue_location,
+    )  # fmt: skip
+
+
+def _ticket(ticket: Ticket, barcodes: Mapping[TicketId, str]) -> OrderTicket:
+    return OrderTicket(
+        seat_id=ticket.seat_id, section=ticket.section, row=ticket.row, number=ticket.number,
+        price=ticket.price.decimal(), price_level=ticket.price_level, ticket_id=ticket.ticket_id,
+        barcode=barcodes.get(ticket.ticket_id),
+    )  # fmt: skip
+
+
+def _seat(record: Any) -> OrderTicket:
+    return OrderTicket(
+        seat_id=SeatId(record["seat_id"]), section=record["section"], row=record["row_label"],
+        number=record["number"], price=Money(record["price_minor"], record["currency"]).decimal(),
+        price_level=record["price_level"],
+    )  # fmt: skip
