@@ -77,8 +77,8 @@ def _payer_routes(paypal: PayPal) -> list[Any]:
 
 
 def _books(paypal: PayPal) -> list[Any]:
-    @get("/ledger", sync_to_thread=False)
-    def ledger(request: Request[Any, Any, Any]) -> dict[str, Any]:
+    @get("/books", sync_to_thread=False)
+    def books(request: Request[Any, Any, Any]) -> dict[str, Any]:
         return paypal.bank.ledger.books(request.query_params.get("custom_id"))
 
     @get("/webhooks", sync_to_thread=False)
@@ -89,4 +89,4 @@ def _books(paypal: PayPal) -> list[Any]:
     def sign(data: ToSign) -> dict[str, str]:
         return paypal.webhooks.headers(data.body.encode(), sent_at=data.sent_at, webhook_id=data.webhook_id)
 
-    return [ledger, webhooks, sign]
+    return [books, webhooks, sign]

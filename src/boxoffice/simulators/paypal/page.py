@@ -34,7 +34,7 @@ def routes(paypal: PayPal) -> list[Any]:
         form = await request.form()
         try:
             order = paypal.bank.order(token)
-            if form.get("answer") == "pay":
+            if form.get("choice") == "pay":
                 with paypal.bank.ledger.change():
                     declined = form.get("card") == "declined"
                     fact = paypal.bank.approve(token, decline=DECLINED if declined else None)
@@ -43,7 +43,7 @@ def routes(paypal: PayPal) -> list[Any]:
                 order = paypal.bank.order(token)
         except RefusedError:
             return _render(None, base_url=paypal.bank.base_url)
-        return Redirect(_way_back(order, paid=form.get("answer") == "pay"), status_code=SEE_OTHER)
+        return Redirect(_way_back(order, paid=form.get("choice") == "pay"), status_code=SEE_OTHER)
 
     return [show, decide]
 
