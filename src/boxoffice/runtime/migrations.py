@@ -65,6 +65,20 @@ def migrate(service: str, url: str) -> str:
         engine.dispose()
 
 
+def revisions(service: str, url: str) -> tuple[str | None, str | None]:
+    """Tell a database's revision (none when it was never migrated) and the newest one; changes nothing."""
+    config = Config()
+    config.set_main_option("script_location", str(root() / service))
+    config.set_main_option("path_separator", "os")
+    engine = sqlalchemy.create_engine(_sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
+    try:
+        with engine.connect() as connection:
+            current = MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+    return current, ScriptDirectory.from_config(config).get_current_head()
+
+
 def run_env() -> None:
     """Do what every service's ``env.py`` does: run the migrations on the connection that was handed in."""
     from alembic import context

@@ -119,17 +119,19 @@ class Settings:
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:
             found.append(f"{env_name('log_level')}: {self.log_level!r} is none of debug, info, warning, error")
-        for name in (
-            "database_pool_size",
-            "hold_minutes",
-            "payment_minutes",
-            "limit_per_customer",
-            "refresh_days",
-            "rate_limit_burst",
-            "auth_rate_limit_burst",
-        ):
-            if getattr(self, name) < 1:
-                found.append(f"{env_name(name)}: must be at least 1")
+        found.extend(
+            f"{env_name(name)}: must be at least 1"
+            for name in (
+                "database_pool_size",
+                "hold_minutes",
+                "payment_minutes",
+                "limit_per_customer",
+                "refresh_days",
+                "rate_limit_burst",
+                "auth_rate_limit_burst",
+            )
+            if getattr(self, name) < 1
+        )
         for network in filter(None, (part.strip() for part in self.trusted_networks.split(","))):
             try:
                 ip_network(network)
@@ -147,8 +149,14 @@ def env_name(name: str) -> str:
     return PREFIX + name.upper()
 
 
-def load(environment: Mapping[str, str] | None = None, *, file: Path | None = None, **overrides: Any) -> Settings:
-    """Read the settings: overrides over environment over file over defaults.
+def load(
+    environment: Mapping[str, str] | None = None,
+    *,
+    file: Path | None = None,
+    defaults: Mapping[str, Any] | None = None,
+    **overrides: Any,
+) -> Settings:
+    """Read the settings: overrides over environment over file over ``defaults`` over the built-in defaults.
 
     :raises BadSettingsError: with every complaint: unknown names, values of the wrong type, values that cannot be.
     """
@@ -168,7 +176,7 @@ def load(environment: Mapping[str, str] | None = None, *, file: Path | None = No
                 values[name] = _convert(raw, known[name])
             except ValueError:
                 complaints.append(f"{env_name(name)}: {raw!r} is no {known[name].__name__}")
-    settings = Settings(**{**values, **overrides})
+    settings = Settings(**{**(defaults or {}), **values, **overrides})
     complaints.extend(settings.complaints())
     if complaints:
         raise BadSettingsError("\n".join(complaints))

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from boxoffice.runtime.embedded.errors import EngineFailedError, from_os_error
+from boxoffice.runtime.embedded.errors import EngineError, EngineFailedError, from_os_error
 
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
@@ -32,6 +32,7 @@ class Child:
         self.name = name
         self.log = log
         self.stop_signal = stop_signal
+        self._asked = False
 
     @property
     def pid(self) -> int:
@@ -51,16 +52,20 @@ class Child:
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.running():
-                raise self._failure(f"{self.name} ended while starting (exit code {self._popen.returncode})")
+                raise self.failure(f"{self.name} ended while starting (exit code {self._popen.returncode})")
             if time.monotonic() > deadline:
-                raise self._failure(f"{self.name} was not ready within {seconds:.0f} seconds")
+                raise self.failure(f"{self.name} was not ready within {seconds:.0f} seconds")
             time.sleep(POLL_S)
+
+    def ask(self) -> None:
+        """Ask it to end, without waiting."""
+        if self.running() and not self._asked:
+            self._asked = True
+            self._popen.send_signal(self.stop_signal)
 
     def stop(self, *, seconds: float) -> None:
         """Ask it to end and wait; after ``seconds`` it is killed. Stopping twice does nothing."""
-        if not self.running():
-            return
-        self._popen.send_signal(self.stop_signal)
+        self.ask()
         try:
             self._popen.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -72,7 +77,8 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 
-    def _failure(self, what: str) -> Exception:
+    def failure(self, what: str) -> EngineError:
+        """Say what went wrong, with the end of its log; a full disk is said as such."""
         said = tail(self.log)
         if "No space left on device" in said:
             return from_os_error(OSError(28, "No space left on device"), doing=f"starting {self.name}")

@@ -21,6 +21,14 @@ class FolderUnusableError(EngineError):
     """The data folder cannot be written, or another user cannot reach it."""
 
 
+class AlreadyRunningError(EngineError):
+    """Another process works in the data folder."""
+
+
+class NewerFolderError(EngineError):
+    """The data folder was written by a newer version of the program."""
+
+
 def from_os_error(error: OSError, *, doing: str) -> EngineError:
     """Say an operating system's complaint plainly; ``doing`` completes "while …"."""
     import errno

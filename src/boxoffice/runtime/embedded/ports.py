@@ -3,6 +3,7 @@
 import socket
 
 LOOPBACK = "127.0.0.1"
+PROBE_S = 0.5
 
 
 def free_port() -> int:
@@ -24,4 +25,13 @@ def in_use(host: str, port: int) -> bool:
             raise
         except OSError:
             return True
+        return False
+
+
+def answers(port: int) -> bool:
+    """Whether somebody accepts connections on a loopback port."""
+    try:
+        with socket.create_connection((LOOPBACK, port), PROBE_S):
+            return True
+    except OSError:
         return False

@@ -1,0 +1,12 @@
+"""Catalog: events, venues, categories, seat maps."""
+
+from litestar import Litestar
+
+from boxoffice.runtime.peers import Peers
+from boxoffice.runtime.settings import Settings
+from boxoffice.services.catalog.app import build
+
+
+def create(settings: Settings, peers: Peers) -> Litestar:
+    """Build the process."""
+    return build(settings, peers)

@@ -1,0 +1,12 @@
+"""Identity: users, organisations, tokens, the keys that verify them."""
+
+from litestar import Litestar
+
+from boxoffice.runtime.peers import Peers
+from boxoffice.runtime.settings import Settings
+from boxoffice.services.identity.app import build
+
+
+def create(settings: Settings, peers: Peers) -> Litestar:
+    """Build the process."""
+    return build(settings, peers)

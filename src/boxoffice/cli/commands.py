@@ -1,0 +1,16 @@
+"""Which commands there are, in the order in which help lists them."""
+
+import typer
+
+from boxoffice.cli import databases, processes, up
+from boxoffice.cli.doctor import doctor
+
+
+def register(app: typer.Typer) -> None:
+    """Add every command."""
+    app.command()(up.up)
+    app.command()(doctor)
+    app.command()(processes.serve)
+    app.command()(databases.migrate)
+    app.add_typer(processes.simulate, name="simulate")
+    app.add_typer(databases.settings_app, name="settings")

@@ -1,0 +1,215 @@
+"""A whole shop on one machine: engines, simulators, databases, every service in one process, one port.
+
+Started in an order that wastes no time (the engines come up while the program loads) and stopped in reverse; whatever
+happens on the way, no child is left behind.
+"""
+
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from boxoffice.cli import console
+from boxoffice.cli.serving import listen, serve
+from boxoffice.cli.signals import AskedToStopError, StopSignals
+from boxoffice.runtime.embedded import child, ports, secrets
+from boxoffice.runtime.embedded.engines import SERVICES, Engines
+from boxoffice.runtime.embedded.folder import DataFolder, Running
+
+SIMULATOR_READY_S = 20.0
+SIMULATOR_STOP_S = 5.0
+PAYPAL_CLIENT = "boxoffice-simulator"
+PAYPAL_WEBHOOK = "SIMULATORWEBHOOK1"
+DEMO_MARK = "demo"
+"""File in the data folder that says: this shop is a demo, also when the next start does not say so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What ``boxoffice up`` was asked for; ``demo`` none means: as last time."""
+
+    data_dir: Path
+    host: str
+    port: int
+    demo: bool | None
+    settings_file: Path | None = None
+    demo_concerts: int | None = None
+    log_level: str = ""
+
+
+class Shop:
+    """One shop, from the first file to the last child."""
+
+    def __init__(self, options: Options, environment: Mapping[str, str]) -> None:
+        self.options = options
+        self.folder = DataFolder(options.data_dir)
+        self._environment = environment
+        self._engines = Engines(self.folder, environment)
+        self._simulators: list[tuple[child.Child, int]] = []
+        self._signals = StopSignals(self._kill)
+        self._started = time.monotonic()
+
+    def run(self) -> None:
+        """Start everything, serve until somebody asks to stop, stop everything.
+
+        :raises EngineError: when the folder cannot be used or an engine does not come up.
+        :raises CommandError: when the port is not free.
+        """
+        self._signals.install()
+        try:
+            self.folder.open()
+            with listen(self.options.host, self.options.port) as listener:
+                self._run(listener)
+        except AskedToStopError:
+            console.done("Stopped before it was up")
+        finally:
+            self._stop()
+
+    def _run(self, listener: socket.socket) -> None:
+        host, port = listener.getsockname()[:2]
+        address = f"http://{'127.0.0.1' if host in {'0.0.0.0', '::'} else host}:{port}"  # noqa: S104 - what was asked for
+        first = not self.folder.postgres.exists()
+        with console.step("Make the databases' files" if first else "Start the engines"):
+            self._engines.begin()
+            demo = self._is_demo()
+            known = self._begin_simulators(address) if demo else {}
+            import_services()
+            known |= self._engines.wait()
+            self._wait_for_simulators()
+        settings = self._settings({**known, "public_url": address}, demo=demo, host=host, port=port)
+        with console.step("Bring the databases to this version"):
+            migrate_all(settings)
+        self._serve(listener, settings, address)
+
+    def _serve(self, listener: socket.socket, settings: Any, address: str) -> None:
+        from boxoffice.apps import all as everything
+        from boxoffice.cli import welcome
+        from boxoffice.runtime.peers import Peers
+        from boxoffice.runtime.telemetry import configure_logging
+
+        configure_logging(service="all", level=settings.log_level, human=settings.log_human)
+        app = everything.create(settings, Peers({"mailbox": settings.mailbox_url} if settings.mailbox_url else {}))
+        self.folder.announce(Running(pid=os.getpid(), address=address, settings=told(settings)))
+
+        async def when_up() -> None:
+            await welcome.greet(
+                settings, started=self._started, folder=self.folder.path, concerts=self.options.demo_concerts
+            )
+
+        serve(app, listener, signals=self._signals, running=app.running, watch=self._engines.broken, when_up=when_up)
+        console.done("Finished what was going on")
+
+    def _is_demo(self) -> bool:
+        mark = self.folder.path / DEMO_MARK
+        if self.options.demo:
+            mark.touch()
+        return mark.exists() if self.options.demo is None else self.options.demo
+
+    def _begin_simulators(self, address: str) -> dict[str, Any]:
+        """Begin to start what stands for the outside world; returns the settings that reach it."""
+        if "BOXOFFICE_PAYPAL_API_URL" in self._environment:
+            return {}
+        folder = self.folder.path / "paypal"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        secret = secrets.ensure(self.folder.path, ["paypal"])["paypal"]
+        url = self._remembered_url("paypal")
+        command = [
+            sys.executable, "-m", "boxoffice.simulators.paypal", "--port", url.rpartition(":")[2],
+            "--data-dir", str(folder), "--client-id", PAYPAL_CLIENT, "--webhook-id", PAYPAL_WEBHOOK,
+            "--webhook-url", f"{address}/api/v1/payments/webhooks/paypal",
+        ]  # fmt: skip
+        child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=SIMULATOR_STOP_S)
+        process = child.start(
+            command,
+            name="The PayPal simulator",
+            log=self.folder.logs / "paypal.log",
+            folder=folder,
+            environment={**self._environment, "PAYPAL_SIMULATOR_SECRET": secret},
+        )
+        self._simulators.append((process, int(url.rpartition(":")[2])))
+        return {
+            "paypal_api_url": url,
+            "paypal_client_id": PAYPAL_CLIENT,
+            "paypal_client_secret": secret,
+            "paypal_webhook_id": PAYPAL_WEBHOOK,
+            "paypal_webhook_ca_file": str(folder / "webhook-ca.pem"),
+        }
+
+    def _remembered_url(self, name: str) -> str:
+        """Keep a simulator at its address over restarts, so that links that people have still work."""
+        file = self.folder.path / f"{name}.url"
+        port = int(file.read_text().rpartition(":")[2]) if file.exists() else 0
+        if port == 0 or ports.in_use(ports.LOOPBACK, port):
+            port = ports.free_port()
+        url = f"http://{ports.LOOPBACK}:{port}"
+        file.write_text(url + "\n")
+        return url
+
+    def _wait_for_simulators(self) -> None:
+        for simulator, port in self._simulators:
+            simulator.wait_until(partial(ports.answers, port), seconds=SIMULATOR_READY_S)
+
+    def _settings(self, known: dict[str, Any], **asked: Any) -> Any:
+        """Put together the settings of this process: what the environment or the file say wins over what we found."""
+        from boxoffice.runtime import settings
+
+        keys = self.folder.keys
+        found = {
+            "signing_key_file": str(keys / "tokens.pem"),
+            "ticket_key_file": str(keys / "tickets.pem"),
+            "search_index_dir": str(self.folder.search),
+            "log_human": sys.stderr.isatty(),
+            **known,
+        }
+        if self.options.log_level:
+            asked["log_level"] = self.options.log_level
+        return settings.load(self._environment, file=self.options.settings_file, defaults=found, **asked)
+
+    def _stop(self) -> None:
+        for simulator, _ in self._simulators:
+            simulator.ask()
+        for simulator, _ in self._simulators:
+            simulator.stop(seconds=SIMULATOR_STOP_S)
+        self._engines.stop()
+        self.folder.close()
+
+    def _kill(self) -> None:
+        for simulator, _ in self._simulators:
+            simulator.kill()
+        self._engines.kill()
+
+
+def import_services() -> None:
+    """Load the program while the engines come up; this takes longer than they do."""
+    from importlib import import_module
+
+    import_module("boxoffice.runtime.migrations")
+    import_module("boxoffice.apps.all")
+
+
+def migrate_all(settings: Any) -> None:
+    """Bring every service's database to the newest schema.
+
+    :raises NewerSchemaError: when a newer version wrote one of them.
+    """
+    from boxoffice.runtime import migrations
+
+    for service in SERVICES:
+        migrations.migrate(service, getattr(settings, f"{service}_database_url"))
+
+
+def told(settings: Any) -> dict[str, Any]:
+    """Tell other commands of this machine how to reach the shop: all settings that differ from the defaults."""
+    from dataclasses import fields
+
+    return {
+        entry.name: getattr(settings, entry.name)
+        for entry in fields(settings)
+        if getattr(settings, entry.name) != entry.default
+    }
