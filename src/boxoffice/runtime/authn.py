@@ -20,21 +20,20 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
+from boxoffice.contracts.tokens import AUDIENCE as AUDIENCE
+from boxoffice.contracts.tokens import KEYS_FRESH_S, TYPE
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import OrganisationId, UserId
 
 ALGORITHMS = ["EdDSA", "Ed25519"]
 # RFC 9864 renames EdDSA to Ed25519; clients and libraries still expect RFC 8037's name, so we sign with that one.
 warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
-AUDIENCE = "boxoffice"
 LEEWAY_S = 30
 """Clocks of our own machines differ by less."""
 MAX_TOKEN_BYTES = 4_096
 """Our tokens are under 1 kB; a larger one is not ours."""
 REMEMBERED_TOKENS = 20_000
 """About 10 MB; the least recently used are forgotten first."""
-KEYS_FRESH_S = 300.0
-"""New keys are published at least this long before they sign."""
 KEYS_RETRY_S = 5.0
 """An unknown kid asks identity again at most this often."""
 
@@ -124,7 +123,7 @@ class TokenVerifier:
         try:
             key = await self._key(token)
             decoded = jwt.decode(token, key, algorithms=ALGORITHMS)
-            if decoded.header.get("typ") != "at+jwt":
+            if decoded.header.get("typ") != TYPE:
                 raise UnauthenticatedError("This is not an access token.")
             self._claims.validate(decoded.claims)
             return float(decoded.claims["exp"]), _caller(decoded.claims, token)
@@ -199,4 +198,5 @@ def require(*roles: str) -> Callable[[ASGIConnection[Any, Any, Any, Any], BaseRo
         if not (await verifier.caller(token)).roles & wanted:
             raise ForbiddenError(f"This needs the role {' or '.join(sorted(wanted))}.", roles=sorted(wanted))
 
+    guard.roles = wanted  # type: ignore[attr-defined] # runtime/openapi.py reads it
     return guard

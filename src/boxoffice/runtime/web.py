@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from litestar import Litestar, Response, Router, get
@@ -16,7 +16,8 @@ from litestar.openapi.spec import Components, SecurityScheme, Server
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from boxoffice.runtime import authn, problems
+from boxoffice.kernel.errors import Category, DomainError
+from boxoffice.runtime import authn, openapi, problems
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
 
 API = "/api/v1"
@@ -31,6 +32,9 @@ Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 Check = Callable[[], Awaitable[None]]
 """Raises when a part that the service cannot do without is away."""
 
+refuses = openapi.refuses
+"""Name the refusals of a handler for OpenAPI: ``@post(…, opt=web.refuses(SeatsTakenError))``."""
+
 SECURITY_HEADERS: Mapping[bytes, bytes] = {
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"strict-origin-when-cross-origin",
@@ -40,6 +44,14 @@ SECURITY_HEADERS: Mapping[bytes, bytes] = {
 }
 
 _log = log(__name__)
+
+
+class NotImplementedYetError(DomainError):
+    """The contract names this call; this version does not have it yet."""
+
+    code: ClassVar[str] = "request.not_implemented"
+    category: ClassVar[Category] = Category.NOT_IMPLEMENTED
+    title: ClassVar[str] = "This version does not have this yet"
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -68,7 +80,7 @@ def make_app(
 
     Handlers may ask for ``caller: authn.Caller`` (401 without a token) or ``maybe_caller: authn.Caller | None``.
     """
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             Router(path=prefix, route_handlers=list(routes), tags=list(tags or [service])),
             *root_routes,
@@ -96,6 +108,8 @@ def make_app(
         response_cache_config=ResponseCacheConfig(),
         logging_config=None,
     )
+    openapi.declare(app)
+    return app
 
 
 def operations(service: str, ready: Mapping[str, Check]) -> list[Any]:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -95,6 +95,16 @@ class Person:
         return email_key(self.email)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """Which ways somebody wants news on, and in which language (BCP 47). Tickets come by mail in any case."""
+
+    receive_email: bool = True
+    receive_sms: bool = False
+    receive_push: bool = False
+    language: str = "en"
+
+
 def after(state: State, action: Action) -> State:
     """Tell the state after an action.
 
@@ -125,7 +135,9 @@ def read_name(text: str) -> str:
     :raises BadAccountError: when it is none.
     """
     name = unicodedata.normalize("NFC", text).strip()
-    if not 1 <= len(name) <= MAX_NAME or any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in name):
+    if not 1 <= len(name) <= MAX_NAME or any(
+        unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in name
+    ):
         raise _bad("name", f"A name has 1 to {MAX_NAME} characters and no line breaks.")
     return name
 
@@ -170,7 +182,7 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFKC", email.strip()).casefold()
 
 
-def roles(*, staff_roles: Iterable[str], memberships: Mapping[object, str]) -> list[str]:
+def roles(*, staff_roles: Iterable[str], memberships: Collection[object]) -> list[str]:
     """List the roles of an account: everybody is a customer, a member of an organisation is an organiser."""
     return [CUSTOMER, *([ORGANISER] if memberships else []), *sorted(staff_roles)]
 

@@ -40,6 +40,14 @@ TRANSITIONS: dict[tuple[State, Action], State] = {
 }
 
 
+class LoginMoveError(DomainError):
+    """A move that the state table does not list."""
+
+    code: ClassVar[str] = "identity.login_move_refused"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "The login is not in a state for that"
+
+
 class BadCredentialsError(DomainError):
     """Unknown address or wrong password: the answer is the same for both."""
 
@@ -83,6 +91,16 @@ class Presented:
     seconds_since_rotation: float
     rotated_by_key: str | None
     key: str | None
+
+
+def after(state: State, action: Action) -> State:
+    """Tell the state after an action.
+
+    :raises LoginMoveError: when the table does not list the move.
+    """
+    if (state, action) not in TRANSITIONS:
+        raise LoginMoveError(f"A login that is {state.value} does not take {action.value}.", state=state.value)
+    return TRANSITIONS[state, action]
 
 
 def judge(token: Presented) -> Use:

@@ -61,7 +61,9 @@ def read_name(text: str) -> str:
     :raises BadOrganisationError: when it is none.
     """
     name = unicodedata.normalize("NFC", text).strip()
-    if not 1 <= len(name) <= MAX_NAME or any(unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in name):
+    if not 1 <= len(name) <= MAX_NAME or any(
+        unicodedata.category(letter) in {"Cc", "Cs", "Zl", "Zp"} for letter in name
+    ):
         message = f"A name has 1 to {MAX_NAME} characters and no line breaks."
         raise BadOrganisationError(message, errors=[{"field": "name", "message": message}])
     return name

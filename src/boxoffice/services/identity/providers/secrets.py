@@ -1,7 +1,7 @@
 """Opaque secrets of 256 bits: refresh tokens and one-time links. Only their hashes are stored.
 
-A token that was rotated keeps its successor sealed under the token itself, so that a client whose answer was lost can be
-given the same answer again, and nobody who only reads the table can.
+A token that was rotated keeps its successor sealed under the token itself, so that a client whose answer was lost can
+be given the same answer again, and nobody who only reads the table can.
 """
 
 import hashlib
@@ -45,4 +45,3 @@ def fingerprint(*parts: str | None) -> bytes:
 
 def _sealing_key(token: str) -> bytes:
     return hashlib.blake2b(token.encode(), digest_size=32, person=b"successor").digest()
-

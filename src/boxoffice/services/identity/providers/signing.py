@@ -1,7 +1,7 @@
 """The Ed25519 keys that sign access tokens, from one PEM file: the first key signs, all of them are published.
 
-Rotation is editing that file: append a key and restart (it is published), wait longer than :data:`PUBLISH_AHEAD_S`, move
-it to the front (it signs), and a token's life later take the old one out. ``kid`` is the RFC 7638 thumbprint.
+Rotation is editing that file: append a key and restart (it is published), wait longer than :data:`PUBLISH_AHEAD_S`,
+move it to the front (it signs), and a token's life later take the old one out. ``kid`` is the RFC 7638 thumbprint.
 """
 
 import os
@@ -16,9 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from joserfc import jwt
 from joserfc.jwk import OKPKey
 
-from boxoffice.runtime.authn import AUDIENCE, KEYS_FRESH_S
+from boxoffice.contracts.tokens import ALGORITHM, AUDIENCE, KEYS_FRESH_S, TYPE
 
-ALGORITHM = "EdDSA"
 PUBLISH_AHEAD_S = int(KEYS_FRESH_S * 2)
 """Every service has read the keys again by then."""
 PEM_BLOCK = re.compile(r"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----", re.DOTALL)
@@ -66,13 +65,17 @@ class SigningKeys:
             "iss": self._issuer, "aud": AUDIENCE, "sub": str(issuing.user_id), "iat": now, "nbf": now,
             "exp": now + self.life_seconds, "jti": str(uuid4()), "roles": issuing.roles, "orgs": issuing.organisations,
         }  # fmt: skip
-        return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": "at+jwt"}, claims, key, algorithms=[ALGORITHM])
+        return jwt.encode({"alg": ALGORITHM, "kid": key.kid, "typ": TYPE}, claims, key, algorithms=[ALGORITHM])
 
     def public(self) -> dict[str, list[dict[str, str]]]:
         """Give the JWK set (RFC 7517) of every key that may have signed a token which still lives."""
         return {
             "keys": [
-                {**{name: str(value) for name, value in key.as_dict(private=False).items()}, "use": "sig", "alg": ALGORITHM}
+                {
+                    **{name: str(value) for name, value in key.as_dict(private=False).items()},
+                    "use": "sig",
+                    "alg": ALGORITHM,
+                }
                 for key in self._keys
             ]
         }

@@ -1,0 +1,1 @@
+"""HTTP of identity: request model, use case, answer."""

@@ -1,0 +1,1 @@
+"""The SQL of identity, one module per aggregate: the only place that names its tables."""
