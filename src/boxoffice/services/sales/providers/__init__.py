@@ -1,4 +1,4 @@
-"""Clients of payment providers, one file each, behind one Protocol. They say what the provider said, and decide nothing."""
+"""Clients of payment providers, one file each, behind one Protocol. They say what was said and decide nothing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -12,7 +12,7 @@ from boxoffice.services.sales.store.records import plain_uuid
 SELECTED = """
 SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency, o.hold_expires_at,
        o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at, o.released_because,
-       o.hold_expires_at <= clock_timestamp() AS expired,
+       o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
        extract(epoch FROM greatest(o.hold_expires_at - clock_timestamp(), interval '0'))::int AS seconds_left
 FROM orders o JOIN event_terms t USING (event_id)
 """
@@ -71,23 +71,24 @@ async def lock_visible(
 
 async def seen_by(
     database: Database, order_id: OrderId, user_id: UserId, organisations: Sequence[OrganisationId]
-) -> Any | None:
-    """Read an order's record for its owner or an organiser of its event."""
-    return await database.fetchrow(SEEN, order_id, user_id, list(organisations))
+) -> Order | None:
+    """Read an order for its owner or an organiser of its event."""
+    return read(await database.fetchrow(SEEN, order_id, user_id, list(organisations)))
 
 
-async def of_user(database: Database, user_id: UserId, *, offset: int, limit: int) -> tuple[Sequence[Any], int]:
+async def of_user(database: Database, user_id: UserId, *, offset: int, limit: int) -> tuple[list[Order], int]:
     """Read a page of a customer's orders, newest first, and how many there are."""
     total = await database.fetchval("SELECT count(*) FROM orders WHERE user_id = $1", user_id)
-    return await database.fetch(OF_USER, user_id, offset, limit), int(total)
+    return [_read(record) for record in await database.fetch(OF_USER, user_id, offset, limit)], int(total)
 
 
 async def of_event(
     database: Database, event_id: EventId, organisations: Sequence[OrganisationId], *, offset: int, limit: int
-) -> tuple[Sequence[Any], int]:
+) -> tuple[list[Order], int]:
     """Read a page of an event's orders for its organisers, newest first, and how many there are."""
     total = await database.fetchval(COUNT_OF_EVENT, event_id, list(organisations))
-    return await database.fetch(OF_EVENT, event_id, list(organisations), offset, limit), int(total)
+    found = await database.fetch(OF_EVENT, event_id, list(organisations), offset, limit)
+    return [_read(record) for record in found], int(total)
 
 
 async def move(
@@ -95,6 +96,14 @@ async def move(
 ) -> int | None:
     """Change an order's state by compare-and-set; returns the new version, none when it was not in ``before``."""
     version: int | None = await tx.fetchval(MOVE, order_id, before, after, because)
+    return version
+
+
+async def touch(tx: Connection, order_id: OrderId) -> int:
+    """Give an order its next version for a fact that changes no state of it; returns the version. Lock it first."""
+    version: int = await tx.fetchval(
+        "UPDATE orders SET version = version + 1 WHERE order_id = $1 RETURNING version", order_id
+    )
     return version
 
 
@@ -111,8 +120,10 @@ async def of_cancelled_events(database: Database, *, most: int) -> list[OrderId]
 
 def read(record: Any | None) -> Order | None:
     """Make an order of a record with the columns of ``SELECTED``."""
-    if record is None:
-        return None
+    return None if record is None else _read(record)
+
+
+def _read(record: Any) -> Order:
     return Order(
         order_id=OrderId(plain_uuid(record["order_id"])), event_id=EventId(record["event_id"]),
         user_id=UserId(plain_uuid(record["user_id"])), state=OrderState(record["state"]),
@@ -121,4 +132,5 @@ def read(record: Any | None) -> Order | None:
         pay_deadline=record["pay_deadline"], cancel_until=record["cancel_until"],
         refund_percent=record["refund_percent"], version=record["version"], created_at=record["created_at"],
         released_because=record["released_because"], expired=record["expired"],
+        seconds_left=record["seconds_left"], too_late=record["too_late"],
     )  # fmt: skip

@@ -54,11 +54,13 @@ async def end_declined(
     order = await _paying(tx, order_id, payment_id, before=before, after=after, failure=failure)
     if order.state is not OrderState.PAYING:
         return order.state
-    attempt = await captures.attempt_of(tx, payment_id)
-    if attempt >= MAX_ATTEMPTS:
+    is_last = await captures.attempt_of(tx, payment_id) >= MAX_ATTEMPTS
+    # Whoever turns back keeps what is left of the hold, however often; only the first attempt makes it longer.
+    if is_last and (before != "abandoning" or order.expired):
         return await _free(tx, order, SeatState.PAYING, "payment_declined")
     now: datetime = await tx.fetchval("SELECT clock_timestamp()")
-    expires_at = max(now + RETRY_AFTER_DECLINE, order.hold_expires_at).astimezone(UTC)
+    longer = order.hold_expires_at if is_last else max(now + RETRY_AFTER_DECLINE, order.hold_expires_at)
+    expires_at = longer.astimezone(UTC)
     held = await seats.hold_again(
         tx, event_id=order.event_id, seat_ids=order.seat_ids, order_id=order_id, expires_at=expires_at
     )

@@ -1,0 +1,154 @@
+"""Start a payment: seats and order become ``paying`` with the payment's record, then the provider is asked.
+
+P of the protocol (reliability section 4.5). The record is committed before any call, so whatever is lost afterwards is
+found again by its payment id. Invariants I3 (nobody else can take the seats), I13 (the price is ours).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import uuid4
+
+from boxoffice.kernel.ids import OrderId, PaymentId, UserId
+from boxoffice.kernel.money import Money
+from boxoffice.runtime import idempotency
+from boxoffice.runtime.database import Connection, Database
+from boxoffice.runtime.idempotency import Answer, IdempotentCall
+from boxoffice.services.sales.domain.order import Order, OrderState
+from boxoffice.services.sales.domain.payment import (
+    NothingToPayError,
+    Payment,
+    PaymentEndingError,
+    PaymentState,
+    ProviderRefusedError,
+    ProviderUnknownError,
+    checked_return_url,
+)
+from boxoffice.services.sales.domain.refusals import (
+    HoldExpiredError,
+    NotOnSaleError,
+    OrderNotFoundError,
+    SaleHaltedError,
+    WrongOrderStateError,
+)
+from boxoffice.services.sales.providers import Item, NewPayment, PaymentProvider, Providers
+from boxoffice.services.sales.store import orders, payments, seats, terms
+from boxoffice.services.sales.usecases.abandon_payment import REFUSED, abandon, client_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a buyer asks for. The addresses are pages of ours to send them back to."""
+
+    order_id: OrderId
+    user_id: UserId
+    provider: str
+    return_url: str
+    cancel_url: str
+
+
+async def start_payment(
+    database: Database,
+    providers: Providers,
+    wish: Wish,
+    *,
+    public_url: str,
+    window: timedelta,
+    call: IdempotentCall | None,
+    render: Callable[[Payment], Answer],
+) -> Answer:
+    """Start paying an order; an order that is being paid, or was, answers with the payment that it has.
+
+    :raises OrderNotFoundError: when the order is not the buyer's.
+    :raises HoldExpiredError: when the hold is over.
+    :raises NothingToPayError: when the order is free.
+    :raises ProviderUnknownError: when the shop does not take that kind of payment.
+    :raises ForeignUrlError: when an address is not ours.
+    :raises ProviderSilentError: when the provider does not answer; asking again goes on with the same payment.
+    :raises ProviderRefusedError: when the provider will not do it; the seats are held again.
+    """
+    provider = providers.get(wish.provider)
+    if provider is None:
+        raise ProviderUnknownError(f"Choose one of: {', '.join(sorted(providers))}.", providers=sorted(providers))
+    for url in (wish.return_url, wish.cancel_url):
+        checked_return_url(url, public_url)
+    async with database.transaction() as tx:
+        earlier = await idempotency.begin(tx, call)
+        if earlier is not None and earlier.status:
+            return earlier
+        payment = await _begin(tx, wish, window)
+    if payment.state is PaymentState.CREATED and payment.approval_url is None:
+        payment = await _ask(database, client_of(providers, payment), payment)
+    answer = render(payment)
+    async with database.transaction() as tx:
+        return await idempotency.finish(tx, call, answer)
+
+
+async def _begin(tx: Connection, wish: Wish, window: timedelta) -> Payment:
+    order = await orders.lock_own(tx, wish.order_id, wish.user_id)
+    if order is None:
+        raise OrderNotFoundError("There is no such booking.")
+    if order.is_free:
+        raise NothingToPayError("Confirm the booking instead.", bookingId=str(order.order_id))
+    live = await payments.live_of(tx, order.order_id)
+    if live is not None:
+        if live.state is PaymentState.ABANDONING:
+            raise PaymentEndingError("Try again in a moment.", retryAfterSeconds=1)
+        return live
+    if order.state is OrderState.RELEASED or order.expired:
+        raise HoldExpiredError("Choose your seats again.", bookingId=str(order.order_id))
+    if order.state is not OrderState.HELD:
+        raise WrongOrderStateError("The booking cannot be paid.", bookingStatus=order.shown_state())
+    await _check_sale(tx, order)
+    payment_id = PaymentId(uuid4())
+    if not await payments.begin(
+        tx, order, payment_id=payment_id, provider=wish.provider, return_url=wish.return_url,
+        cancel_url=wish.cancel_url, window=window,
+    ):  # fmt: skip
+        raise HoldExpiredError("Choose your seats again.", bookingId=str(order.order_id))
+    payment = await payments.by_id(tx, payment_id)
+    assert payment is not None
+    return payment
+
+
+async def _check_sale(tx: Connection, order: Order) -> None:
+    event = await terms.of_event(tx, order.event_id)
+    if event is None or event.status != "published":
+        raise NotOnSaleError("The event is not on sale any more.")
+    if event.halted_because is not None:
+        raise SaleHaltedError("Your seats stay held; try again later.", retryAfterSeconds=60)
+
+
+async def _ask(database: Database, provider: PaymentProvider, payment: Payment) -> Payment:
+    """Ask the provider under the payment id: however often this is done, there is one order at the provider."""
+    try:
+        begun = await provider.create(await _order_of(database, payment))
+    except ProviderRefusedError:
+        await abandon(database, {provider.name: provider}, payment.payment_id, because=REFUSED)
+        raise
+    async with database.transaction() as tx:
+        await payments.begun(tx, payment.payment_id, provider_ref=begun.provider_ref, approval_url=begun.approval_url)
+        noted = await payments.by_id(tx, payment.payment_id)
+    assert noted is not None
+    return noted
+
+
+async def _order_of(database: Database, payment: Payment) -> NewPayment:
+    event = await terms.of_event(database, payment.event_id)
+    order = await orders.seen_by(database, payment.order_id, payment.user_id, [])
+    assert event is not None
+    assert order is not None
+    items = [
+        Item(
+            name=f"{seat['section']}, row {seat['row_label']}, seat {seat['number']}",
+            price=Money(seat["price_minor"], seat["currency"]),
+        )
+        for seat in await seats.by_ids(database, order.seat_ids)
+        if seat["price_minor"]
+    ]
+    if sum(item.price.minor for item in items) != payment.total.minor:
+        items = [Item(name=event.name, price=payment.total)]
+    return NewPayment(
+        payment_id=payment.payment_id, order_id=payment.order_id, total=payment.total, description=event.name,
+        items=items,
+    )  # fmt: skip
