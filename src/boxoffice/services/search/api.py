@@ -1,0 +1,250 @@
+"""HTTP in: ``/search``, ``/search/getAll``, ``/search/suggest``: public, the same for everybody, cached for seconds."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from litestar import Request, Response, get
+from litestar.datastructures import State
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import Parameter
+
+from boxoffice.kernel.clock import rfc3339
+from boxoffice.kernel.errors import Category, DomainError
+from boxoffice.kernel.money import Money
+from boxoffice.runtime.web import View
+from boxoffice.services.search.domain.criteria import DEFAULT_PAGE_SIZE, Criteria, criteria
+from boxoffice.services.search.domain.listing import Entry, SaleState, sale_state
+from boxoffice.services.search.providers.engine import Matching, SuggestionKind
+from boxoffice.services.search.providers.shelf import Shelf
+from boxoffice.services.search.usecases.find_events import Answer, find_events
+from boxoffice.services.search.usecases.suggest_names import MAX_SUGGESTIONS, suggest_names
+
+CACHE = "public, max-age=5, stale-while-revalidate=30"
+"""A proxy may answer the crowd; nobody sees a sale state that is older than a few seconds for long."""
+SHORT = 240
+"""Characters of a description in a hit."""
+
+
+class NearbyNotBuiltError(DomainError):
+    """Search around a point is not there yet."""
+
+    code: ClassVar[str] = "search.nearby_not_built"
+    category: ClassVar[Category] = Category.NOT_IMPLEMENTED
+    title: ClassVar[str] = "Search around a point is not built yet"
+
+
+class HitVenue(View, frozen=True, kw_only=True):
+    """Where a hit takes place."""
+
+    id: int
+    name: str
+    location: str
+    city: str | None
+    region: str | None
+    country: str | None
+    latitude: float | None
+    longitude: float | None
+
+
+class HitCategory(View, frozen=True, kw_only=True):
+    """The category of a hit."""
+
+    id: int | None
+    name: str
+
+
+class Hit(View, frozen=True, kw_only=True):
+    """One event. ``sale_state`` is what can be said honestly now; ``lowest_price`` is a total price, fees included."""
+
+    id: int
+    name: str
+    description: str
+    start_time: str
+    end_time: str
+    time_zone: str
+    venue: HitVenue
+    category: HitCategory | None
+    composers: tuple[str, ...]
+    status: str
+    sale_state: SaleState
+    on_sale: bool
+    on_sale_at: str | None
+    lowest_price: str | None
+    currency: str | None
+
+
+class FacetCount(View, frozen=True, kw_only=True):
+    """How many hits have a value."""
+
+    value: str
+    count: int
+
+
+class Page(View, frozen=True, kw_only=True, omit_defaults=True):
+    """One page of hits. ``matching`` says how literally the texts were taken; ``degraded`` that events are missing."""
+
+    events: tuple[Hit, ...]
+    page_number: int
+    page_size: int
+    total_element: int
+    total_pages: int
+    is_last: bool
+    matching: Matching
+    facets: dict[str, tuple[FacetCount, ...]] | None = None
+    degraded: bool | None = None
+
+
+class SuggestedName(View, frozen=True, kw_only=True):
+    """A name that may be meant, what it is the name of, and how many events have it."""
+
+    text: str
+    kind: SuggestionKind
+    count: int
+
+
+class Suggestions(View, frozen=True, kw_only=True):
+    """Names that may be meant, the most frequent first."""
+
+    suggestions: tuple[SuggestedName, ...]
+
+
+Text = Annotated[str, Parameter(description="Words; case, accents and small typing errors do not matter.")]
+PageNo = Annotated[int, Parameter(query="pageNo", description="From 0.")]
+PageSize = Annotated[int, Parameter(query="pageSize", description="1 to 100.")]
+
+
+@get(
+    "/search",
+    summary="Find events",
+    responses={200: ResponseSpec(data_container=Page, description="One page of hits")},
+)
+async def search(
+    *,
+    request: Request[Any, Any, Any],
+    state: State,
+    q: Text = "",
+    event_name: Annotated[str, Parameter(query="eventName", description="Words of the event's name.")] = "",
+    location: Annotated[str, Parameter(description="Words of city, region, country or address.")] = "",
+    date_from: Annotated[
+        str, Parameter(query="dateFrom", description="First day, on the venue's clock; or an instant with an offset.")
+    ] = "",
+    date_to: Annotated[str, Parameter(query="dateTo", description="Last day, inclusive; or an instant.")] = "",
+    venue_name: Annotated[str, Parameter(query="venueName", description="Words of the venue's name.")] = "",
+    description: Annotated[str, Parameter(description="Words of the description.")] = "",
+    keywords: Annotated[str, Parameter(description="As q.")] = "",
+    category: Annotated[str, Parameter(description="A category's name, or words of it.")] = "",
+    page_no: PageNo = 0,
+    page_size: PageSize = DEFAULT_PAGE_SIZE,
+    sort_by: Annotated[
+        str, Parameter(query="sortBy", description="relevance, date (or startTime), price or name.")
+    ] = "",
+    sort_dir: Annotated[str, Parameter(query="sortDir", description="asc or desc; relevance has one way only.")] = "",
+    facets: Annotated[
+        str, Parameter(description="category, city, venue, month, year, composer, comma-separated; or all.")
+    ] = "",
+    near: Annotated[str, Parameter(description="Not built yet.")] = "",
+    radius_km: Annotated[str, Parameter(query="radiusKm", description="Not built yet.")] = "",
+) -> Response[bytes]:
+    """Find events by words, place, days and category, closest first, upcoming before past."""
+    if near or radius_km:
+        raise NearbyNotBuiltError("Ask by place instead: location=Hong Kong.")
+    asked = criteria(
+        texts={
+            "q": q, "eventName": event_name, "location": location, "venueName": venue_name,
+            "description": description, "keywords": keywords, "category": category,
+        },
+        date_from=date_from, date_to=date_to, page_no=page_no, page_size=page_size,
+        sort_by=sort_by, sort_dir=sort_dir, facets=facets,
+    )  # fmt: skip
+    return await _page(request, state.shelf, asked)
+
+
+@get(
+    "/search/getAll",
+    summary="List all events",
+    responses={200: ResponseSpec(data_container=Page, description="One page of events")},
+)
+async def get_all(
+    request: Request[Any, Any, Any], state: State, page_no: PageNo = 0, page_size: PageSize = DEFAULT_PAGE_SIZE
+) -> Response[bytes]:
+    """List every event: the next one first, then what is past."""
+    return await _page(request, state.shelf, criteria(texts={}, page_no=page_no, page_size=page_size))
+
+
+@get(
+    "/search/suggest",
+    summary="Complete what is being typed",
+    responses={200: ResponseSpec(data_container=Suggestions, description="Names")},
+)
+async def suggest(
+    request: Request[Any, Any, Any],
+    state: State,
+    q: Text = "",
+    limit: Annotated[int, Parameter(description="1 to 10.")] = MAX_SUGGESTIONS,
+) -> Response[bytes]:
+    """Complete what is being typed: composers, performers, works, venues, cities, categories, events."""
+    found = await suggest_names(state.shelf, q, limit=limit, now=datetime.now(UTC))
+    names = tuple(SuggestedName(text=one.text, kind=one.kind, count=one.count) for one in found)
+    return _cacheable(request, Suggestions(suggestions=names))
+
+
+async def _page(request: Request[Any, Any, Any], shelf: Shelf, asked: Criteria) -> Response[bytes]:
+    now = datetime.now(UTC)
+    return _cacheable(request, page_of(await find_events(shelf, asked, now=now), asked, now=now))
+
+
+def page_of(answer: Answer, asked: Criteria, *, now: datetime) -> Page:
+    """Write an answer as of an instant."""
+    found = answer.found
+    pages = -(-found.total // asked.page_size)
+    facets = {
+        str(name): tuple(FacetCount(value=one.value, count=one.count) for one in values)
+        for name, values in found.facets.items()
+    }
+    return Page(
+        events=tuple(hit_of(entry, now=now) for entry in found.hits),
+        page_number=asked.page_no, page_size=asked.page_size, total_element=found.total, total_pages=pages,
+        is_last=asked.page_no + 1 >= pages, matching=found.matching,
+        facets=facets or None, degraded=answer.degraded or None,
+    )  # fmt: skip
+
+
+def hit_of(entry: Entry, *, now: datetime) -> Hit:
+    """Write one hit as of an instant."""
+    listing, sale = entry.listing, entry.sale
+    assert listing is not None
+    venue, state = listing.venue, sale_state(listing, sale, now=now)
+    lowest = None
+    if sale is not None and sale.lowest_price_minor is not None and sale.currency is not None:
+        lowest = Money(sale.lowest_price_minor, sale.currency)
+    return Hit(
+        id=entry.event_id, name=listing.name, description=_shortened(listing.description),
+        start_time=rfc3339(listing.starts_at), end_time=rfc3339(listing.ends_at), time_zone=venue.time_zone,
+        venue=HitVenue(
+            id=venue.id, name=venue.name, location=venue.location, city=venue.city, region=venue.region,
+            country=venue.country, latitude=venue.latitude, longitude=venue.longitude,
+        ),
+        category=HitCategory(id=listing.category_id, name=listing.category) if listing.category else None,
+        composers=listing.composers, status="cancelled" if listing.cancelled else "published",
+        sale_state=state, on_sale=state in {"on_sale", "few_left"},
+        on_sale_at=rfc3339(listing.on_sale_at) if listing.on_sale_at else None,
+        lowest_price=lowest.decimal() if lowest else None, currency=lowest.currency if lowest else listing.currency,
+    )  # fmt: skip
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= SHORT:
+        return text
+    return text[:SHORT].rsplit(maxsplit=1)[0] + " …"
+
+
+def _cacheable(request: Request[Any, Any, Any], view: View) -> Response[bytes]:
+    """Answer with an ETag over the content, or 304 to who has it already."""
+    body = msgspec.json.encode(view)
+    etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"ETag": etag, "Cache-Control": CACHE}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(content=b"", status_code=304, headers=headers)
+    return Response(content=body, media_type="application/json", headers=headers)

@@ -1,0 +1,1 @@
+"""Search engines behind one Protocol, and the folder that the embedded one lives in."""

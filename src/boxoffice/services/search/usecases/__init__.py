@@ -1,0 +1,1 @@
+"""What search does: find, suggest, take messages, rebuild."""
