@@ -88,7 +88,10 @@ BEGIN
     FROM event_seat_labels l JOIN event_seats s USING (event_id, seat_id)
    WHERE l.event_id = p_event AND l.seat_id = ANY (p_wanted)
      AND CASE WHEN p_took IS NULL THEN NOT is_open(s.state, s.hold_expires_at) ELSE NOT l.seat_id = ANY (p_took) END;
-  RAISE EXCEPTION 'seats taken' USING ERRCODE = 'BX004', DETAIL = jsonb_build_object('taken', coalesce(taken, '[]'))::text;
+  -- Contested: one of them is still free, only locked by another request, which may yet fail. Worth one more try.
+  RAISE EXCEPTION 'seats taken' USING ERRCODE = 'BX004', DETAIL = jsonb_build_object('taken', coalesce(taken, '[]'),
+    'contested', p_took IS NOT NULL AND EXISTS (SELECT 1 FROM event_seats s WHERE s.event_id = p_event
+      AND s.seat_id = ANY (p_wanted) AND NOT s.seat_id = ANY (p_took) AND is_open(s.state, s.hold_expires_at)))::text;
 END $$;
 
 -- Choose places and lock them: in reading order, or (p_together) side by side in one block, the front rows first and in

@@ -59,7 +59,7 @@ MAX_ATTEMPTS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order. ``expired`` is the database's own judgement of ``hold_expires_at`` when it was read."""
+    """One order; ``expired``, ``seconds_left`` and ``too_late`` (to cancel) are the database's judgement at reading."""
 
     order_id: OrderId
     event_id: EventId
@@ -75,6 +75,8 @@ class Order:
     created_at: datetime
     released_because: str | None
     expired: bool
+    seconds_left: int
+    too_late: bool
 
     @property
     def is_free(self) -> bool:

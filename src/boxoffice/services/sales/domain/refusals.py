@@ -46,11 +46,15 @@ class SeatsUnknownError(DomainError):
 
 
 class SeatsTakenError(DomainError):
-    """Somebody else has some of the seats."""
+    """Somebody else has some of the seats; ``contested``: one was only locked by another request, and may stay free."""
 
     code: ClassVar[str] = "sales.seats_taken"
     category: ClassVar[Category] = Category.CONFLICT
     title: ClassVar[str] = "Some of these seats are taken"
+
+    def __init__(self, detail: str, *, contested: bool = False, **context: object) -> None:
+        super().__init__(detail, **context)
+        self.contested = contested
 
 
 class NotEnoughSeatsError(DomainError):

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from boxoffice.kernel.ids import OrderId, PaymentId, RefundId, TicketId
 from boxoffice.kernel.money import Money
-from boxoffice.runtime.database import Connection
+from boxoffice.runtime.database import Connection, Database
+from boxoffice.services.sales.store.records import plain_uuid
 
 STATE = "SELECT state FROM payments WHERE payment_id = $1 AND order_id = $2"
 
@@ -33,6 +34,11 @@ REQUEST_REFUNDS = """
 INSERT INTO refunds (refund_id, payment_id, ticket_id, refund_minor, currency, state)
 SELECT refund_id, $1, ticket_id, refund_minor, $5, 'requested'
 FROM unnest($2::uuid[], $3::uuid[], $4::bigint[]) r(refund_id, ticket_id, refund_minor)
+"""
+
+LATEST = """
+SELECT DISTINCT ON (order_id) order_id, payment_id, state FROM payments WHERE order_id = ANY ($1::uuid[])
+ORDER BY order_id, attempt DESC
 """
 
 
@@ -59,7 +65,7 @@ async def end_attempt(
 async def captured_of(tx: Connection, order_id: OrderId) -> PaymentId | None:
     """Lock the captured payment of an order; none for a free order."""
     found: UUID | None = await tx.fetchval(CAPTURED_OF_ORDER, order_id)
-    return None if found is None else PaymentId(found)
+    return None if found is None else PaymentId(plain_uuid(found))
 
 
 async def owe(tx: Connection, payment_id: PaymentId, refunds: Sequence[tuple[RefundId, TicketId, Money]]) -> bool:
@@ -81,3 +87,12 @@ async def attempt_of(tx: Connection, payment_id: PaymentId) -> int:
     """Tell which attempt of its order a payment is, from 1."""
     attempt: int = await tx.fetchval("SELECT attempt FROM payments WHERE payment_id = $1", payment_id)
     return attempt
+
+
+async def latest_of(database: Database, order_ids: Sequence[OrderId]) -> dict[OrderId, tuple[PaymentId, str]]:
+    """Tell the last payment of each order that has one: its id and state."""
+    found = await database.fetch(LATEST, list(order_ids))
+    return {
+        OrderId(plain_uuid(record["order_id"])): (PaymentId(plain_uuid(record["payment_id"])), record["state"])
+        for record in found
+    }

@@ -11,8 +11,8 @@ from boxoffice.services.sales.store.records import plain_uuid
 
 UPSERT = """
 INSERT INTO event_terms AS t (event_id, organisation_id, version, status, name, starts_at, ends_at, time_zone,
-  venue_name, venue_location, on_sale_at, off_sale_at, seat_map_id, currency, limit_per_customer, hold_seconds, cancel_until_hours,
-  refund_percent)
+  venue_name, venue_location, on_sale_at, off_sale_at, seat_map_id, currency, limit_per_customer, hold_seconds,
+  cancel_until_hours, refund_percent)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
 ON CONFLICT (event_id) DO UPDATE SET organisation_id = EXCLUDED.organisation_id, version = EXCLUDED.version,
   status = EXCLUDED.status, name = EXCLUDED.name, starts_at = EXCLUDED.starts_at, ends_at = EXCLUDED.ends_at,

@@ -1,0 +1,194 @@
+"""The safety invariants as queries: each returns the records that break it, so an empty answer means that it holds."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One invariant (its number in the reliability page), what it says, and the query for what breaks it."""
+
+    name: str
+    invariant: str
+    says: str
+    sql: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        name="one_live_ticket_a_seat",
+        invariant="I1",
+        says="a seat has at most one live ticket",
+        sql="""
+        SELECT event_id, seat_id, count(*) AS live FROM tickets WHERE state IN ('valid', 'used')
+        GROUP BY event_id, seat_id HAVING count(*) > 1 LIMIT 100""",
+    ),
+    Rule(
+        name="sold_seat_has_its_ticket",
+        invariant="I1",
+        says="a sold seat has a live ticket of its own order",
+        sql="""
+        SELECT s.event_id, s.seat_id, s.order_id FROM event_seats s
+        WHERE s.state = 'sold' AND NOT EXISTS (
+          SELECT 1 FROM tickets k WHERE k.event_id = s.event_id AND k.seat_id = s.seat_id AND k.order_id = s.order_id
+            AND k.state IN ('valid', 'used')) LIMIT 100""",
+    ),
+    Rule(
+        name="live_ticket_has_its_seat",
+        invariant="I1",
+        says="a live ticket's seat is sold to the ticket's order",
+        sql="""
+        SELECT k.ticket_id, k.event_id, k.seat_id, k.order_id, s.state AS seat_state, s.order_id AS seat_order_id
+        FROM tickets k LEFT JOIN event_seats s USING (event_id, seat_id)
+        WHERE k.state IN ('valid', 'used') AND (s.state IS DISTINCT FROM 'sold' OR s.order_id IS DISTINCT FROM k.order_id)
+        LIMIT 100""",
+    ),
+    Rule(
+        name="taken_seat_is_in_its_order",
+        invariant="I1",
+        says="a held, paying or sold seat belongs to an order in that state that names it",
+        sql="""
+        SELECT s.event_id, s.seat_id, s.state, s.order_id, o.state AS order_state
+        FROM event_seats s LEFT JOIN orders o USING (order_id)
+        WHERE s.order_id IS NOT NULL AND (o.order_id IS NULL OR NOT s.seat_id = ANY (o.seat_ids)
+          OR o.state <> CASE s.state WHEN 'sold' THEN 'confirmed' ELSE s.state END) LIMIT 100""",
+    ),
+    Rule(
+        name="hold_has_all_its_seats",
+        invariant="I3",
+        says="an order that is held (and not run out) or being paid for has every one of its seats",
+        sql="""
+        SELECT o.order_id, o.state, o.n_seats, count(s.seat_id) AS seats FROM orders o
+        LEFT JOIN event_seats s ON s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)
+          AND s.order_id = o.order_id AND s.state = o.state
+        WHERE o.state = 'paying' OR (o.state = 'held' AND o.hold_expires_at > clock_timestamp())
+        GROUP BY o.order_id HAVING count(s.seat_id) <> o.n_seats LIMIT 100""",
+    ),
+    Rule(
+        name="captured_is_what_was_sold",
+        invariant="I2",
+        says="the captured money of an order is the price of the tickets issued for it",
+        sql="""
+        SELECT o.order_id, coalesce(p.captured, 0) AS captured_minor, coalesce(k.issued, 0) AS issued_minor FROM orders o
+        LEFT JOIN (SELECT order_id, sum(captured_minor) AS captured FROM payments GROUP BY order_id) p USING (order_id)
+        LEFT JOIN (SELECT order_id, sum(price_minor) AS issued FROM tickets GROUP BY order_id) k USING (order_id)
+        WHERE coalesce(p.captured, 0) <> coalesce(k.issued, 0) LIMIT 100""",
+    ),
+    Rule(
+        name="refunded_is_what_was_given_back",
+        invariant="I2",
+        says="a payment's refunded money is the sum of its refunds, each of a void ticket of its order, never above price",
+        sql="""
+        SELECT p.payment_id, p.refunded_minor, coalesce(sum(r.refund_minor), 0) AS refunds_minor FROM payments p
+        LEFT JOIN refunds r USING (payment_id) LEFT JOIN tickets k USING (ticket_id)
+        GROUP BY p.payment_id
+        HAVING p.refunded_minor <> coalesce(sum(r.refund_minor), 0)
+            OR bool_or(k.state <> 'void' OR r.refund_minor > k.price_minor OR k.order_id <> p.order_id
+                       OR r.currency <> p.currency) LIMIT 100""",
+    ),
+    Rule(
+        name="postings_sum_to_zero",
+        invariant="I2",
+        says="the entries of one posting sum to zero in one currency",
+        sql="""
+        SELECT posting_id, sum(value_minor) AS sum_minor FROM ledger_entries GROUP BY posting_id
+        HAVING sum(value_minor) <> 0 OR count(DISTINCT currency) > 1 LIMIT 100""",
+    ),
+    Rule(
+        name="ledger_agrees_with_payments",
+        invariant="I2",
+        says="an order's revenue is what was captured and not refunded; its money at the provider excludes refunds done",
+        sql="""
+        WITH paid AS (SELECT order_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded
+                        FROM payments GROUP BY order_id),
+        done AS (SELECT p.order_id, sum(r.refund_minor) AS done FROM refunds r JOIN payments p USING (payment_id)
+                  WHERE r.state = 'done' GROUP BY p.order_id),
+        books AS (SELECT order_id, sum(value_minor) FILTER (WHERE account = 'revenue') AS revenue,
+                         sum(value_minor) FILTER (WHERE account = 'provider') AS provider
+                    FROM ledger_entries GROUP BY order_id)
+        SELECT order_id, captured, refunded, done, revenue, provider
+        FROM paid FULL JOIN books USING (order_id) LEFT JOIN done USING (order_id)
+        WHERE coalesce(captured, 0) - coalesce(refunded, 0) <> -coalesce(revenue, 0)
+           OR coalesce(captured, 0) - coalesce(done, 0) <> coalesce(provider, 0) LIMIT 100""",
+    ),
+    Rule(
+        name="released_is_never_captured",
+        invariant="I3",
+        says="nobody is charged for an order that did not become tickets",
+        sql="""
+        SELECT o.order_id, o.state, p.payment_id FROM orders o JOIN payments p USING (order_id)
+        WHERE p.state = 'captured' AND o.state NOT IN ('confirmed', 'cancelled') LIMIT 100""",
+    ),
+    Rule(
+        name="one_capture_an_order",
+        invariant="I4",
+        says="an order has at most one captured payment, and no more is refunded than was captured",
+        sql="""
+        SELECT order_id, count(*) AS captures FROM payments WHERE state = 'captured'
+        GROUP BY order_id HAVING count(*) > 1 OR sum(refunded_minor) > sum(captured_minor) LIMIT 100""",
+    ),
+    Rule(
+        name="one_refund_a_ticket",
+        invariant="I4",
+        says="a ticket is refunded at most once",
+        sql="SELECT ticket_id, count(*) AS refunds FROM refunds GROUP BY ticket_id HAVING count(*) > 1 LIMIT 100",
+    ),
+    Rule(
+        name="ticket_was_paid",
+        invariant="I5",
+        says="a ticket exists only for captured money of its order, or in a free order",
+        sql="""
+        SELECT k.ticket_id, k.order_id, o.state FROM tickets k LEFT JOIN orders o USING (order_id)
+        WHERE o.order_id IS NULL OR o.state NOT IN ('confirmed', 'cancelled')
+           OR (o.total_minor > 0 AND NOT EXISTS (
+             SELECT 1 FROM payments p WHERE p.order_id = k.order_id AND p.state = 'captured')) LIMIT 100""",
+    ),
+    Rule(
+        name="limits_count_true",
+        invariant="I7",
+        says="a customer's count for an event is what they hold, are paying for, or have live tickets of",
+        sql="""
+        WITH live AS (
+          SELECT event_id, user_id, sum(places) AS places FROM (
+            SELECT event_id, user_id, n_seats AS places FROM orders WHERE state IN ('held', 'paying')
+            UNION ALL SELECT event_id, user_id, 1 FROM tickets WHERE state IN ('valid', 'used')) every_one
+          GROUP BY event_id, user_id)
+        SELECT event_id, user_id, l.n, live.places FROM customer_limits l FULL JOIN live USING (event_id, user_id)
+        WHERE coalesce(l.n, 0) <> coalesce(live.places, 0) LIMIT 100""",
+    ),
+    Rule(
+        name="limits_hold",
+        invariant="I7",
+        says="nobody has more places of an event than the limit under which they got the last",
+        sql="SELECT event_id, user_id, n, cap FROM customer_limits WHERE n > cap OR n < 0 LIMIT 100",
+    ),
+    Rule(
+        name="confirmed_was_told",
+        invariant="I9",
+        says="every confirmed order has its message in the outbox (which keeps 7 days)",
+        sql="""
+        SELECT o.order_id, o.confirmed_at FROM orders o
+        WHERE o.confirmed_at > clock_timestamp() - interval '6 days' AND NOT EXISTS (
+          SELECT 1 FROM outbox m WHERE m.topic = 'sales.order.v1' AND m.key = o.order_id::text
+            AND m.type = 'sales.order.confirmed') LIMIT 100""",
+    ),
+    Rule(
+        name="told_is_true",
+        invariant="I9",
+        says="no message tells of an order that is not there, or of a version that it has not reached",
+        sql="""
+        SELECT m.message_id, m.key, m.version, o.version AS order_version FROM outbox m
+        LEFT JOIN orders o ON o.order_id = m.key::uuid
+        WHERE m.topic = 'sales.order.v1' AND (o.order_id IS NULL OR m.version > o.version) LIMIT 100""",
+    ),
+    Rule(
+        name="seat_price_is_order_price",
+        invariant="I13",
+        says="an open order's total is the sum of its seats' prices, in their currency",
+        sql="""
+        SELECT o.order_id, o.total_minor, sum(s.price_minor) AS seats_minor FROM orders o
+        JOIN event_seats s ON s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)
+        WHERE o.state IN ('held', 'paying') GROUP BY o.order_id
+        HAVING sum(s.price_minor) <> o.total_minor OR bool_or(s.currency <> o.currency) LIMIT 100""",
+    ),
+)
+"""At most 100 records each: enough to see what is wrong."""

@@ -1,0 +1,96 @@
+"""How events sell: the summary told last, and which events have changed since."""
+
+from dataclasses import dataclass
+
+from boxoffice.kernel.ids import EventId
+from boxoffice.runtime.database import Connection
+from boxoffice.services.sales.domain.sale import SaleState
+
+MARK = "INSERT INTO sale_changes (event_id) VALUES ($1) ON CONFLICT DO NOTHING"
+
+TAKE = """
+DELETE FROM sale_changes WHERE event_id IN (
+  SELECT event_id FROM sale_changes WHERE changed_at <= clock_timestamp() - make_interval(secs => $1)
+  ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
+RETURNING event_id
+"""
+
+OPENED_OR_CLOSED = """
+INSERT INTO sale_changes (event_id, changed_at)
+SELECT s.event_id, '-infinity' FROM sale_summaries s JOIN event_terms t USING (event_id)
+WHERE (s.state = 'not_on_sale') = (t.status = 'published' AND t.halted_because IS NULL
+  AND clock_timestamp() >= coalesce(t.on_sale_at, '-infinity')
+  AND clock_timestamp() < coalesce(t.off_sale_at, t.starts_at))
+ON CONFLICT DO NOTHING
+"""
+
+COUNT = """
+SELECT count(*) FILTER (WHERE state <> 'blocked')::int AS capacity,
+       count(*) FILTER (WHERE state = 'free' OR (state = 'held' AND hold_expires_at <= clock_timestamp()))::int AS free,
+       count(*) FILTER (WHERE state = 'paying' OR (state = 'held' AND hold_expires_at > clock_timestamp()))::int
+         AS held,
+       min(price_minor) FILTER (WHERE state = 'free' OR (state = 'held' AND hold_expires_at <= clock_timestamp()))
+         AS lowest_price_minor,
+       min(currency) AS currency,
+       (SELECT t.status = 'published' AND t.halted_because IS NULL
+           AND clock_timestamp() >= coalesce(t.on_sale_at, '-infinity')
+           AND clock_timestamp() < coalesce(t.off_sale_at, t.starts_at)
+          FROM event_terms t WHERE t.event_id = $1) AS is_open
+FROM event_seats WHERE event_id = $1
+"""
+
+TELL = """
+INSERT INTO sale_summaries AS s (event_id, version, state, capacity, free, lowest_price_minor, currency)
+VALUES ($1, 1, $2, $3, $4, $5, $6)
+ON CONFLICT (event_id) DO UPDATE SET version = s.version + 1, state = EXCLUDED.state, capacity = EXCLUDED.capacity,
+  free = EXCLUDED.free, lowest_price_minor = EXCLUDED.lowest_price_minor, currency = EXCLUDED.currency,
+  told_at = clock_timestamp()
+WHERE (s.state, s.capacity, s.lowest_price_minor) IS DISTINCT FROM
+      (EXCLUDED.state, EXCLUDED.capacity, EXCLUDED.lowest_price_minor)
+RETURNING version
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """An event's places by what can be done with them; ``lowest_price_minor`` is of the free ones."""
+
+    capacity: int
+    free: int
+    held: int
+    lowest_price_minor: int | None
+    currency: str | None
+    is_open: bool
+
+
+async def mark_changed(tx: Connection, event_id: EventId) -> None:
+    """Note that an event's summary has to be looked at again."""
+    await tx.execute(MARK, event_id)
+
+
+async def mark_opened_and_closed(connection: Connection) -> None:
+    """Note the events whose sale began or ended by time since they were summed up."""
+    await connection.execute(OPENED_OR_CLOSED)
+
+
+async def take_changed(tx: Connection, *, older_than_seconds: float, most: int) -> list[EventId]:
+    """Take events that changed at least so long ago; they are forgotten when the transaction commits."""
+    return [EventId(record["event_id"]) for record in await tx.fetch(TAKE, older_than_seconds, most)]
+
+
+async def count(tx: Connection, event_id: EventId) -> Counts:
+    """Count an event's places now."""
+    record = await tx.fetchrow(COUNT, event_id)
+    return Counts(
+        capacity=record["capacity"], free=record["free"], held=record["held"],
+        lowest_price_minor=record["lowest_price_minor"], currency=record["currency"],
+        is_open=bool(record["is_open"]),
+    )  # fmt: skip
+
+
+async def keep(tx: Connection, event_id: EventId, state: SaleState, counts: Counts) -> int | None:
+    """Keep a summary when its class, capacity or lowest price changed; returns its version, else none."""
+    version: int | None = await tx.fetchval(
+        TELL, event_id, state, counts.capacity, counts.free, counts.lowest_price_minor, counts.currency
+    )
+    return version

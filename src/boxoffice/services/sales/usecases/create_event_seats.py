@@ -1,0 +1,189 @@
+"""Put an event's seats on sale: from a seat map with price levels, as general admission, or as a list of seats."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from boxoffice.contracts import hall as halls
+from boxoffice.contracts.hall import Hall
+from boxoffice.contracts.http import catalog
+from boxoffice.kernel.ids import MAX_PLACES, EventId, OrganisationId
+from boxoffice.kernel.money import Money
+from boxoffice.runtime.database import Connection, Database
+from boxoffice.services.sales.domain.prices import EventSeat, MapSeat, PriceLevel, number_places, price_seats
+from boxoffice.services.sales.domain.refusals import (
+    AlreadyOpenError,
+    BadPriceLevelsError,
+    BadTicketListError,
+    EventNotFoundError,
+    NotYourEventError,
+)
+from boxoffice.services.sales.store import sale_summaries, seats
+from boxoffice.services.sales.store.terms import EventTerms
+from boxoffice.services.sales.usecases.take_event_terms import keep_terms, terms_of
+
+CHUNK = 5_000
+"""Seats written in one statement: well inside the statement timeout, far fewer round trips than seats."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSeat:
+    """One seat as the organiser lists it; ``seat_id`` is their own name for it."""
+
+    seat_id: str
+    section: str
+    row: str
+    number: str
+    price: Money
+
+
+async def terms_for(
+    peers: catalog.Peers, event_id: EventId, *, token: str, organisations: Sequence[OrganisationId]
+) -> tuple[EventTerms, int | None]:
+    """Ask the catalog for an event once, with the organiser's own token; gives its terms and its GA capacity.
+
+    :raises EventNotFoundError: when there is none, or it is a stranger's draft.
+    :raises NotYourEventError: when it belongs to another organisation.
+    """
+    event = await catalog.get_event(peers, event_id, token=token)
+    if event is None:
+        raise EventNotFoundError("There is no such event.", eventId=event_id)
+    if event.organisation_id not in organisations:
+        raise NotYourEventError("Only its organisers create the tickets of an event.", eventId=event_id)
+    return terms_of(event.fact(), event.version), event.available_seats
+
+
+async def hall_for(peers: catalog.Peers, event: EventTerms, seat_map_id: int) -> Hall:
+    """Read the seat map to sell by.
+
+    :raises BadPriceLevelsError: when there is no such map, or the event takes place in another.
+    """
+    if event.seat_map_id is not None and event.seat_map_id != seat_map_id:
+        raise BadPriceLevelsError("The event has another seat map.", seatMapId=event.seat_map_id)
+    found = await catalog.get_seat_map(peers, seat_map_id)
+    if found is None:
+        raise BadPriceLevelsError("There is no such seat map.", seatMapId=seat_map_id)
+    return found.hall
+
+
+async def open_sale(
+    database: Database, event: EventTerms, hall: Hall, price_levels: Sequence[PriceLevel]
+) -> list[EventSeat]:
+    """Put every sellable seat of a hall on sale for one event.
+
+    :raises BadPriceLevelsError: when the levels do not fit the map.
+    :raises AlreadyOpenError: when the event has its seats already.
+    """
+    return await create_event_seats(database, event, price_hall(hall, price_levels))
+
+
+async def open_sales(
+    database: Database, events: Iterable[EventTerms], hall: Hall, price_levels: Sequence[PriceLevel]
+) -> int:
+    """Put one hall on sale for many events, each in its own transaction; events that have seats are left alone.
+
+    Returns how many events were opened.
+
+    :raises BadPriceLevelsError: when the levels do not fit the map.
+    """
+    priced = price_hall(hall, price_levels)
+    opened = 0
+    for event in events:
+        try:
+            await create_event_seats(database, event, priced)
+        except AlreadyOpenError:
+            continue
+        opened += 1
+    return opened
+
+
+def price_hall(hall: Hall, price_levels: Sequence[PriceLevel]) -> list[EventSeat]:
+    """Give every seat of a hall that may be sold its price level.
+
+    :raises BadPriceLevelsError: when the levels do not fit the map.
+    """
+    sellable = (
+        MapSeat(
+            place=seat.place, section=seat.section, row=seat.row, number=seat.number, block=seat.block,
+            position=seat.position, mark=seat.mark,
+        )
+        for seat in halls.seats(hall)
+        if seat.sellable
+    )  # fmt: skip
+    return price_seats(sellable, price_levels)
+
+
+def general_admission(price_levels: Sequence[PriceLevel], capacity: int | None) -> list[EventSeat]:
+    """Make the places of an event without a seat map; a single level without a quantity takes the whole capacity.
+
+    :raises BadPriceLevelsError: when a quantity is missing, or there are more places than the event's capacity.
+    """
+    if len(price_levels) == 1 and price_levels[0].quantity is None and capacity:
+        only = price_levels[0]
+        price_levels = [PriceLevel(name=only.name, price=only.price, quantity=capacity)]
+    places = number_places(price_levels)
+    if capacity is not None and len(places) > capacity:
+        raise BadPriceLevelsError("That is more than the event's capacity.", capacity=capacity, places=len(places))
+    return places
+
+
+def listed(listing: Sequence[ListedSeat]) -> list[EventSeat]:
+    """Make event seats of an organiser's own list, in its order.
+
+    :raises BadTicketListError: when it is empty, too long, names a seat twice or a negative price.
+    """
+    if not 1 <= len(listing) <= MAX_PLACES:
+        raise BadTicketListError(f"An event has 1 to {MAX_PLACES} places.")
+    names = {seat.seat_id for seat in listing}
+    labels = {(seat.section, seat.row, seat.number) for seat in listing}
+    if len(names) != len(listing) or len(labels) != len(listing):
+        raise BadTicketListError("A seat stands twice in the list.")
+    if any(seat.price.minor < 0 for seat in listing):
+        raise BadTicketListError("A price is never negative.")
+    return [
+        EventSeat(
+            place=place, section=seat.section, row=seat.row, number=seat.number, block=0, position=place, mark=None,
+            price_level=None, external_id=seat.seat_id, price=seat.price,
+        )
+        for place, seat in enumerate(listing)
+    ]  # fmt: skip
+
+
+async def create_event_seats(database: Database, event: EventTerms, priced: Sequence[EventSeat]) -> list[EventSeat]:
+    """Write an event's seats and terms in one transaction.
+
+    :raises AlreadyOpenError: when the event has its seats already.
+    """
+    try:
+        async with database.transaction() as tx:
+            await keep_terms(tx, event)
+            await _write(tx, event.event_id, priced)
+            await sale_summaries.mark_changed(tx, event.event_id)
+    except asyncpg.UniqueViolationError as error:
+        raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id) from error
+    return list(priced)
+
+
+async def _write(tx: Connection, event_id: EventId, priced: Sequence[EventSeat]) -> None:
+    if await seats.exist(tx, event_id):
+        raise AlreadyOpenError("Create the tickets of an event once.", eventId=event_id)
+    for start in range(0, len(priced), CHUNK):
+        chunk = priced[start : start + CHUNK]
+        await seats.insert(tx, event_id=event_id, columns=_columns(chunk), currency=chunk[0].price.currency)
+
+
+def _columns(priced: Sequence[EventSeat]) -> list[list[Any]]:
+    return [
+        [seat.place for seat in priced],
+        [seat.section for seat in priced],
+        [seat.row for seat in priced],
+        [seat.number for seat in priced],
+        [seat.block for seat in priced],
+        [seat.position for seat in priced],
+        [seat.mark for seat in priced],
+        [seat.price_level for seat in priced],
+        [seat.external_id for seat in priced],
+        [seat.price.minor for seat in priced],
+    ]

@@ -1,0 +1,81 @@
+"""Hold chosen seats, or the best available, all or nothing, in one round trip (reliability section 4.5 R)."""
+
+import asyncio
+from dataclasses import dataclass
+from uuid import uuid4
+
+from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId, event_of
+from boxoffice.runtime.database import Database
+from boxoffice.runtime.idempotency import IdempotentCall
+from boxoffice.runtime.telemetry import current_trace
+from boxoffice.services.sales.domain.order import MAX_TICKETS_PER_CALL
+from boxoffice.services.sales.domain.refusals import BadSelectionError, SeatsTakenError, SeatsUnknownError
+from boxoffice.services.sales.store import holds
+
+RETRY_CONTESTED_S = 0.02
+"""A seat that was only locked, not taken, may be free again once the other's transaction ended; it lasts some ms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What a customer wants of one event: these seats, or ``quantity`` of our choice (``together``: side by side)."""
+
+    user_id: UserId
+    event_id: EventId
+    seat_ids: tuple[SeatId, ...] | None = None
+    quantity: int | None = None
+    price_level: str | None = None
+    together: bool = False
+
+    def check(self) -> None:
+        """Refuse what cannot be meant, before the database is asked.
+
+        :raises BadSelectionError: when there are no seats, more than 8, one twice, or both seats and a quantity.
+        :raises SeatsUnknownError: when a seat belongs to another event.
+        """
+        if (self.seat_ids is None) == (self.quantity is None):
+            raise BadSelectionError("Send either ticketIds or a quantity.")
+        wanted = self.quantity if self.seat_ids is None else len(self.seat_ids)
+        if not 1 <= (wanted or 0) <= MAX_TICKETS_PER_CALL:
+            raise BadSelectionError(
+                f"Between 1 and {MAX_TICKETS_PER_CALL} tickets can be held at once.", most=MAX_TICKETS_PER_CALL
+            )
+        if self.seat_ids is None:
+            return
+        if len(set(self.seat_ids)) != len(self.seat_ids):
+            twice = sorted({seat for seat in self.seat_ids if self.seat_ids.count(seat) > 1})
+            raise BadSelectionError("A seat stands twice.", ticketIds=twice)
+        foreign = sorted(seat for seat in self.seat_ids if event_of(seat) != self.event_id)
+        if foreign:
+            raise SeatsUnknownError("Choose seats of this event.", ticketIds=foreign)
+
+
+async def place_hold(database: Database, wish: Wish, call: IdempotentCall | None = None) -> bytes:
+    """Hold what is wished for; returns the answer as JSON, byte for byte the same for a repeat of the call.
+
+    :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
+    """
+    wish.check()
+    try:
+        return await _place(database, wish, call)
+    except SeatsTakenError as refusal:
+        if not refusal.contested:
+            raise
+    await asyncio.sleep(RETRY_CONTESTED_S)
+    return await _place(database, wish, call)
+
+
+async def _place(database: Database, wish: Wish, call: IdempotentCall | None) -> bytes:
+    async with database.connection() as connection:
+        return await holds.place(
+            connection,
+            user_id=wish.user_id,
+            event_id=wish.event_id,
+            seat_ids=None if wish.seat_ids is None else sorted(wish.seat_ids),
+            quantity=wish.quantity,
+            price_level=wish.price_level,
+            together=wish.together,
+            order_id=OrderId(uuid4()),
+            call=call,
+            trace=current_trace(),
+        )
