@@ -20,8 +20,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers.base import BaseRouteHandler
 
-from boxoffice.contracts.tokens import AUDIENCE as AUDIENCE
-from boxoffice.contracts.tokens import KEYS_FRESH_S, TYPE
+from boxoffice.contracts.tokens import AUDIENCE, KEYS_FRESH_S, TYPE
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import OrganisationId, UserId
 
@@ -82,6 +81,9 @@ class Caller:
         return list(self.organisations)
 
 
+MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What reading a hostile token may raise: deep nesting ends in RecursionError, absurd numbers in OverflowError."""
+
 FetchKeys = Callable[[], Awaitable[dict[str, Any]]]
 
 
@@ -126,8 +128,10 @@ class TokenVerifier:
             if decoded.header.get("typ") != TYPE:
                 raise UnauthenticatedError("This is not an access token.")
             self._claims.validate(decoded.claims)
+            if decoded.claims["aud"] != AUDIENCE:  # the library also takes a list that holds it; we never sign one
+                raise UnauthenticatedError("This token is meant for somebody else.")
             return float(decoded.claims["exp"]), _caller(decoded.claims, token)
-        except (JoseError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except MALFORMED as error:
             raise UnauthenticatedError("The access token is not valid or has expired. Log in again.") from error
 
     async def _key(self, token: str) -> OKPKey:

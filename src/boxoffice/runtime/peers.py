@@ -13,6 +13,8 @@ from boxoffice.runtime.telemetry import current_trace
 
 CONNECT_TIMEOUT_S = 1.0
 READ_TIMEOUT_S = 5.0
+IN_PROCESS = "in-process"
+"""The client address of a call from within the process; no socket can have it."""
 
 
 class PeerUnavailableError(DomainError):
@@ -45,7 +47,8 @@ class Peers:
         :raises KeyError: when neither an application nor a URL is known for the name.
         """
         if name not in self._clients:
-            transport = httpx.ASGITransport(app=self._apps[name]) if name in self._apps else None
+            app = self._apps.get(name)
+            transport = httpx.ASGITransport(app=app, client=(IN_PROCESS, 0)) if app is not None else None
             self._clients[name] = httpx.AsyncClient(
                 base_url=f"http://{name}.internal" if transport else self._urls[name],
                 transport=transport,

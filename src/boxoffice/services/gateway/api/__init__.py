@@ -1,0 +1,1 @@
+"""What the gateway serves: everything of the services, and its own pages (health, metrics, the API's description)."""

@@ -1,0 +1,1 @@
+"""The gateway's rules: which path goes where, who the client is, what may be tried again. No IO."""

@@ -1,0 +1,1 @@
+"""How a call reaches its service: in the same process, or over the network."""

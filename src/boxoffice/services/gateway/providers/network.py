@@ -1,0 +1,176 @@
+"""A service over the network: calls are passed on over httpx, sockets over websockets, and nothing is kept of them.
+
+A service that fails once is tried once more where that is safe; one that is away is a refusal at once, never a hang.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake
+
+from boxoffice.runtime.telemetry import log
+from boxoffice.services.gateway.domain.headers import Header, find_all, outward
+from boxoffice.services.gateway.domain.refusals import ServiceAwayError
+from boxoffice.services.gateway.domain.retries import RetryBudget, may_repeat
+
+CONNECT_S = 1.0
+READ_S = 15.0
+"""Longer than any answer takes, payments included (they wait 5 s for the provider at most)."""
+CONNECTIONS = 200
+"""To one service: a bulkhead, so that a slow one cannot take every connection."""
+POOL_S = 1.0
+RETRY_PAUSE_S = 0.05
+MAX_SOCKET_MESSAGE = 1024 * 1024
+HANDSHAKE = frozenset(
+    {
+        b"host", b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions",
+        b"sec-websocket-protocol", b"content-length",
+    }
+)  # fmt: skip
+"""What belongs to one handshake only; the next one makes its own."""
+NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+GOING_AWAY = 1001
+UNEXPECTED = 1011
+NO_STATUS = 1005
+
+_log = log(__name__)
+
+
+class Upstream:
+    """One service at one URL."""
+
+    def __init__(self, name: str, url: str) -> None:
+        self.name = name
+        self._url = httpx.URL(url)
+        self._budget = RetryBudget()
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
+            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS // 4),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
+
+    async def call(self, scope: dict[str, Any], headers: list[Header], body: bytes, send: Any) -> None:
+        """Pass a call on and its answer back, piece by piece.
+
+        :raises ServiceAwayError: when the service cannot be reached or answers nothing.
+        """
+        raw = scope.get("raw_path") or scope["path"].encode()
+        target = raw + (b"?" + scope["query_string"] if scope["query_string"] else b"")
+        request = self._client.build_request(
+            scope["method"],
+            self._url.copy_with(raw_path=target),
+            headers=[(name, value) for name, value in headers if name not in {b"host", b"content-length"}],
+            content=body,
+        )
+        response = await self._send(request)
+        try:
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": response.status_code,
+                    "headers": outward(response.headers.raw),
+                }
+            )
+            async for piece in self._pieces(response):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            await response.aclose()
+
+    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
+        # Raw: what the service compressed stays compressed. A break here cuts the client's connection, which is the
+        # only honest end of an answer that has begun.
+        async for piece in response.aiter_raw():
+            yield piece
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
+        self._budget.called()
+        try:
+            return await self._client.send(request, stream=True)
+        except (httpx.TransportError, OSError) as error:
+            reached = not isinstance(error, NOT_REACHED)
+            if not may_repeat(request.method, reached=reached) or not self._budget.spend():
+                raise self._away(error) from error
+            _log.warning("upstream.retried", upstream=self.name, error=type(error).__name__)
+        await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311 - spreads retries, hides nothing
+        try:
+            return await self._client.send(request, stream=True)
+        except (httpx.TransportError, OSError) as error:
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> ServiceAwayError:
+        _log.warning("upstream.away", upstream=self.name, error=type(error).__name__)
+        return ServiceAwayError(f"The {self.name} service cannot be reached.", retryAfterSeconds=2)
+
+    async def socket(self, scope: dict[str, Any], headers: list[Header], receive: Any, send: Any) -> None:
+        """Pass a WebSocket on, both ways, until one side ends it.
+
+        :raises ServiceAwayError: when the service cannot be reached or refuses the handshake.
+        """
+        url = self._url.copy_with(
+            scheme="wss" if self._url.scheme == "https" else "ws",
+            raw_path=scope["path"].encode() + (b"?" + scope["query_string"] if scope["query_string"] else b""),
+        )
+        passed = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name not in HANDSHAKE]
+        protocols = find_all(headers, b"sec-websocket-protocol")
+        try:
+            upstream = await connect(
+                str(url),
+                additional_headers=passed,
+                subprotocols=protocols or None,  # type: ignore[arg-type] # they are plain strings
+                open_timeout=CONNECT_S * 2,
+                max_size=MAX_SOCKET_MESSAGE,
+                proxy=None,
+            )
+        except (OSError, TimeoutError, InvalidHandshake) as error:
+            raise self._away(error) from error
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": []})
+        async with upstream:
+            await _both_ways(upstream, receive, send)
+
+
+async def _both_ways(upstream: ClientConnection, receive: Any, send: Any) -> None:
+    tasks = {
+        asyncio.create_task(_to_service(upstream, receive)),
+        asyncio.create_task(_to_client(upstream, send)),
+    }
+    done, waiting = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+async def _to_service(upstream: ClientConnection, receive: Any) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return
+        words = message.get("text")
+        try:
+            await upstream.send(words if words is not None else message.get("bytes") or b"")
+        except ConnectionClosed:
+            return
+
+
+async def _to_client(upstream: ClientConnection, send: Any) -> None:
+    try:
+        async for message in upstream:
+            kind = "text" if isinstance(message, str) else "bytes"
+            await send({"type": "websocket.send", kind: message})
+    except ConnectionClosed:
+        pass
+    code = upstream.close_code or GOING_AWAY
+    usable = UNEXPECTED if code in {NO_STATUS, NO_STATUS + 1} else code
+    await send({"type": "websocket.close", "code": usable, "reason": upstream.close_reason or ""})

@@ -1,0 +1,1 @@
+"""What the gateway does beyond passing on: merge the descriptions of the services into one."""
