@@ -1,29 +1,41 @@
 """The message bus: Valkey (or Redis) streams, one stream per topic, one consumer group per consumer.
 
-Delivery is at least once and in the order of the stream; consumers note what they took in their inbox. Messages of one
-key stay in order as long as one process reads a group, which the relay's and the consumers' singletons see to.
+Delivery is at least once and in the order of the stream; consumers note what they took in their inbox (I8). Messages of
+one key stay in order: one relay writes, and of the processes that run a consumer one reads (a lease). A stream is never
+trimmed past what a consumer has yet to take; when one is too far behind, publishing stops and the outbox waits.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import asyncpg
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError, WatchError
 
 from boxoffice.contracts.envelope import Envelope
+from boxoffice.kernel.errors import Category, DomainError
+from boxoffice.runtime.lease import Lease
 from boxoffice.runtime.telemetry import MESSAGES, begin_trace, log
 
 MAX_STREAM_LENGTH = 100_000
-"""About 100 MB a topic at 1 kB; older messages are still in the outbox."""
+"""What a stream keeps when everybody took it: about 100 MB a topic at 1 kB."""
+FULL_STREAM_LENGTH = 500_000
+"""What a stream holds while a consumer is behind; beyond that the outbox waits."""
+TRIM_EVERY = 1_000
+"""Messages of a topic between two looks at its length."""
 READ_COUNT = 100
 BLOCK_MS = 2_000
 TRIES = 5
 """After this many a message is poison: it goes to the dead-letter stream and the stream goes on."""
 RETRY_PAUSE_S = 0.5
+AWAY_PAUSE_S = 5.0
+"""Longest pause while something that a consumer needs is away; its message waits however long that takes."""
+STANDBY_S = 1.0
+"""How often a process that stands by asks whether the reader is gone."""
 FIELD = b"m"
 
 _log = log(__name__)
@@ -46,24 +58,62 @@ class Consumer:
     take_many: TakeMany | None = None
 
 
+class BusFullError(DomainError):
+    """A consumer is so far behind that no more is published; the outbox keeps what there is."""
+
+    code: ClassVar[str] = "runtime.bus_full"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+    title: ClassVar[str] = "A consumer is too far behind"
+
+
 class Bus:
     """Publishes envelopes and runs consumers on one Valkey server."""
 
     def __init__(self, redis: "Redis") -> None:
         self.redis = redis
+        self._until_trim: dict[str, int] = {}
 
-    async def publish(self, envelopes: Sequence[Envelope], *, mark: tuple[str, str]) -> None:
-        """Append messages to their streams and set ``mark`` (key, value), all of it or nothing."""
+    async def publish(self, envelopes: Sequence[Envelope], *, mark: tuple[str, str], after: str | None) -> bool:
+        """Append messages to their streams and set ``mark`` (key, value), all of it or nothing.
+
+        Nothing, and false, when the mark is not ``after`` any more: the server was emptied or replaced meanwhile, and
+        what it forgot has to be carried first.
+
+        :raises BusFullError: when a consumer is too far behind.
+        """
+        for topic in {envelope.topic for envelope in envelopes}:
+            await self._make_room(topic)
+        key, value = mark
         async with self.redis.pipeline(transaction=True) as pipe:
+            await pipe.watch(key)
+            if _text(await pipe.get(key)) != after:
+                return False
+            pipe.multi()  # type: ignore[no-untyped-call]
             for envelope in envelopes:
-                pipe.xadd(
-                    envelope.topic,
-                    {FIELD: msgspec.json.encode(envelope)},
-                    maxlen=MAX_STREAM_LENGTH,
-                    approximate=True,
-                )
-            pipe.set(*mark)
-            await pipe.execute()
+                pipe.xadd(envelope.topic, {FIELD: msgspec.json.encode(envelope)})
+                self._until_trim[envelope.topic] = self._until_trim.get(envelope.topic, 0) - 1
+            pipe.set(key, value)
+            try:
+                await pipe.execute()
+            except WatchError:
+                return False
+        return True
+
+    async def _make_room(self, topic: str) -> None:
+        """Trim a stream now and then, as long as every consumer has taken what goes."""
+        if self._until_trim.get(topic, 0) > 0:
+            return
+        length = await self.redis.xlen(topic)
+        if length > MAX_STREAM_LENGTH:
+            groups: Any = await self.redis.xinfo_groups(topic)
+            behind = max(
+                (group["pending"] + (length if group["lag"] is None else group["lag"]) for group in groups), default=0
+            )
+            if behind < MAX_STREAM_LENGTH:
+                await self.redis.xtrim(topic, maxlen=MAX_STREAM_LENGTH, approximate=True)
+            elif length > FULL_STREAM_LENGTH:
+                raise BusFullError(f"{topic} holds {length} messages and a consumer has yet to take {behind} of them.")
+        self._until_trim[topic] = TRIM_EVERY
 
     async def retained(self, topic: str) -> AsyncIterator[Envelope]:
         """Read again what a topic's stream still keeps, oldest first, without acknowledging anything."""
@@ -78,8 +128,7 @@ class Bus:
 
     async def mark(self, key: str) -> str | None:
         """Read how far a relay has published; none on an empty server."""
-        value = await self.redis.get(key)
-        return value.decode() if isinstance(value, bytes) else value
+        return _text(await self.redis.get(key))
 
     @asynccontextmanager
     async def consuming(self, consumers: Sequence[Consumer]) -> AsyncIterator[None]:
@@ -93,42 +142,51 @@ class Bus:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _consume(self, consumer: Consumer) -> None:
-        from_pending = True
+        lease = Lease(self.redis, f"consumer.{consumer.name}")
         while True:
             try:
-                await self._join(consumer)
-                while True:
-                    from_pending = await self._read_once(consumer, from_pending=from_pending)
+                if await lease.keep():
+                    async with lease.kept():
+                        await self._read(consumer, lease)
+                await asyncio.sleep(STANDBY_S)
             except (RedisError, OSError) as error:
-                from_pending = True
-                _log.warning("consumer.waits", consumer=consumer.name, error=str(error))
+                _log.warning("consumer.waits", consumer=consumer.name, error=f"{type(error).__name__}: {error}")
                 await asyncio.sleep(RETRY_PAUSE_S)
+            except Exception as error:  # noqa: BLE001 - a consumer that stopped for good would be noticed by nobody
+                _log.exception("consumer.failed", consumer=consumer.name, error=type(error).__name__)
+                await asyncio.sleep(AWAY_PAUSE_S)
 
-    async def _join(self, consumer: Consumer) -> None:
+    async def _read(self, consumer: Consumer, lease: Lease) -> None:
+        """Read while the lease lasts; first what this group was given before a crash, then what is new."""
         for topic in consumer.topics:
-            with suppress(ResponseError):  # BUSYGROUP: it is there already
+            try:
                 await self.redis.xgroup_create(topic, consumer.name, id="0", mkstream=True)
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):  # it is there already
+                    raise
+        from_pending = True
+        while lease.held:
+            from_pending = await self._read_once(consumer, from_pending=from_pending)
 
     async def _read_once(self, consumer: Consumer, *, from_pending: bool) -> bool:
-        """Take what is there; first what this group was given before a crash, then what is new."""
-        start = "0" if from_pending else ">"
+        """Take what is there; returns whether there may be more that was given before."""
         answer: Any = await self.redis.xreadgroup(
             consumer.name,
             consumer.name,
-            dict.fromkeys(consumer.topics, start),
+            dict.fromkeys(consumer.topics, "0" if from_pending else ">"),
             count=READ_COUNT,
             block=BLOCK_MS,
         )
-        streams = answer.items() if isinstance(answer, dict) else (answer or [])
         taken = 0
-        for topic, entries in streams:
-            flat = entries[0] if isinstance(answer, dict) and entries and isinstance(entries[0], list) else entries
-            taken += len(flat)
-            if len(flat) > 1 and await self._take_together(consumer, [fields[FIELD] for _, fields in flat if fields]):
-                await self.redis.xack(topic, consumer.name, *[entry_id for entry_id, _ in flat])
+        for topic, entries in _streams(answer):
+            taken += len(entries)
+            # An entry without fields was trimmed after it was given to this group; its outbox record was carried again.
+            raws = [fields[FIELD] for _, fields in entries if fields]
+            if len(raws) > 1 and await self._take_together(consumer, raws):
+                await self.redis.xack(topic, consumer.name, *[entry_id for entry_id, _ in entries])
                 continue
-            for entry_id, fields in flat:
-                if fields is not None:
+            for entry_id, fields in entries:
+                if fields:
                     await self._take(consumer, fields[FIELD])
                 await self.redis.xack(topic, consumer.name, entry_id)
         return from_pending and taken > 0
@@ -148,23 +206,45 @@ class Bus:
         return True
 
     async def _take(self, consumer: Consumer, raw: bytes) -> None:
-        envelope = msgspec.json.decode(raw, type=Envelope)
-        for attempt in range(1, TRIES + 1):
-            begin_trace(envelope.trace)
+        """Take one message: again while something is away, a few times when it fails, then it is set aside."""
+        attempt = 0
+        while attempt < TRIES:
             try:
+                envelope = msgspec.json.decode(raw, type=Envelope)
+                begin_trace(envelope.trace)
                 await consumer.take(envelope)
             except Exception as error:  # noqa: BLE001 - a poison message must not stop the stream; it is kept and counted
+                away = _is_away(error)
+                attempt += 0 if away else 1
                 MESSAGES.labels(consumer.name, "failed").inc()
-                _log.exception(
-                    "message.failed",
-                    consumer=consumer.name,
-                    type=envelope.type_,
-                    attempt=attempt,
-                    error=type(error).__name__,
-                )
-                await asyncio.sleep(RETRY_PAUSE_S * attempt)
+                _log.warning(
+                    "message.failed", consumer=consumer.name, attempt=attempt, away=away,
+                    error=f"{type(error).__name__}: {error}", exc_info=not away,
+                )  # fmt: skip
+                await asyncio.sleep(AWAY_PAUSE_S if away else RETRY_PAUSE_S * attempt)
             else:
                 MESSAGES.labels(consumer.name, "ok").inc()
                 return
         MESSAGES.labels(consumer.name, "dead").inc()
+        _log.error("message.dead", consumer=consumer.name)
         await self.redis.xadd(f"dead-letter.{consumer.name}", {FIELD: raw}, maxlen=MAX_STREAM_LENGTH, approximate=True)
+
+
+def _text(value: Any) -> str | None:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _streams(answer: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, bytes]]]]]:
+    """Read what redis-py makes of XREADGROUP: pairs over RESP2, a dictionary with one more list over RESP3."""
+    if isinstance(answer, dict):
+        return [(topic, [entry for part in parts for entry in part]) for topic, parts in answer.items()]
+    return [(topic, list(entries)) for topic, entries in answer or []]
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether something that the effect needs is away or busy, so that the message itself may be well."""
+    if isinstance(error, DomainError):
+        return error.category is Category.UNAVAILABLE
+    return isinstance(
+        error, OSError | TimeoutError | RedisError | asyncpg.PostgresConnectionError | asyncpg.InterfaceError
+    )

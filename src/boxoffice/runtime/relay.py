@@ -5,6 +5,7 @@ or was replaced, shows an older mark, and everything after it is published again
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -22,16 +23,50 @@ IDLE_S = 0.05
 RETRY_S = 1.0
 RETENTION_DAYS = 7
 """Longer than any outage of the bus that we plan for."""
+INBOX_RETENTION_DAYS = 2 * RETENTION_DAYS
+"""Longer than any outbox, so that a message that is carried again is still known."""
+KEY_RETENTION_DAYS = 7
+"""A client that retries after a week is a new request."""
+FORGET_EVERY_S = 600.0
+FORGET_BATCH = 2_000
+"""Well within one statement timeout."""
 LOCK_SPACE = 0x0B0C
 """First half of the advisory lock that makes a service's relay a singleton."""
 
 NEXT = """
-SELECT message_id, topic, key, type, version, body::text AS body, trace, created_at, tx::text AS tx, position
+SELECT message_id, topic, key, type, version, body::text AS body, trace, created_at, tx::text AS tx_text, position
 FROM outbox
 WHERE tx < pg_snapshot_xmin(pg_current_snapshot()) AND (tx, position) > ($1::text::xid8, $2::bigint)
-ORDER BY tx, position LIMIT $3
+ORDER BY outbox.tx, outbox.position LIMIT $3
 """
-FORGET = "DELETE FROM outbox WHERE created_at < clock_timestamp() - make_interval(days => $1)"
+"""By the column: an output column named ``tx`` would sort as text, and transaction 1000 would come before 999."""
+BELONGS_TO_ANOTHER_PAST = "SELECT $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
+"""A mark that is ahead of the database: the database was restored or made anew, and its counter began again."""
+
+FORGET_OUTBOX = """
+WITH old AS (
+  SELECT message_id FROM outbox
+  WHERE created_at < clock_timestamp() - make_interval(days => $1) AND (tx, position) <= ($2::text::xid8, $3::bigint)
+  LIMIT $4
+), gone AS (DELETE FROM outbox USING old WHERE outbox.message_id = old.message_id RETURNING 1)
+SELECT count(*) FROM gone
+"""
+FORGET_INBOX = """
+WITH old AS (
+  SELECT consumer, message_id FROM inbox
+  WHERE taken_at < clock_timestamp() - make_interval(days => $1) LIMIT $2
+), gone AS (DELETE FROM inbox USING old WHERE (inbox.consumer, inbox.message_id) = (old.consumer, old.message_id)
+  RETURNING 1)
+SELECT count(*) FROM gone
+"""
+FORGET_KEYS = """
+WITH old AS (
+  SELECT principal, key FROM idempotency_keys
+  WHERE created_at < clock_timestamp() - make_interval(days => $1) LIMIT $2
+), gone AS (DELETE FROM idempotency_keys USING old
+  WHERE (idempotency_keys.principal, idempotency_keys.key) = (old.principal, old.key) RETURNING 1)
+SELECT count(*) FROM gone
+"""
 
 _log = log(__name__)
 
@@ -44,6 +79,7 @@ class Relay:
         self._database = database
         self._bus = bus
         self._mark_key = f"relay:{service}"
+        self._trusted_mark = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -68,21 +104,23 @@ class Relay:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1, hashtext($2))", LOCK_SPACE, self.service):
             return
         try:
+            forget_at = time.monotonic()
             while True:
                 if await self.carry_once() == 0:
+                    if time.monotonic() >= forget_at and await self.forget_old() == 0:
+                        forget_at = time.monotonic() + FORGET_EVERY_S
                     await asyncio.sleep(IDLE_S)
-                    await lock.fetchval("SELECT 1")
+                    await lock.fetchval("SELECT 1")  # raises when the connection that holds the lock is gone
         finally:
             await lock.fetchval("SELECT pg_advisory_unlock($1, hashtext($2))", LOCK_SPACE, self.service)
 
     async def carry_once(self) -> int:
-        """Publish the next records; returns how many there were.
+        """Publish the next records; returns how many there were (more than 0: there may be more).
 
         :raises redis.exceptions.RedisError: when the bus is away; the records stay.
         """
-        mark = await self._bus.mark(self._mark_key)
-        tx, _, position = (mark or "0:0").partition(":")
-        records = await self._database.fetch(NEXT, tx, int(position), BATCH)
+        after, tx, position = await self._mark()
+        records = await self._database.fetch(NEXT, tx, position, BATCH)
         if not records:
             OUTBOX_AGE.labels(self.service).set(0)
             return 0
@@ -94,8 +132,8 @@ class Relay:
                 ),
             )
         )
-        last = records[-1]
-        await self._bus.publish(
+        mark = f"{records[-1]['tx_text']}:{records[-1]['position']}"
+        published = await self._bus.publish(
             [
                 Envelope(
                     message_id=record["message_id"], topic=record["topic"], key=record["key"], type_=record["type"],
@@ -104,11 +142,33 @@ class Relay:
                 )
                 for record in records
             ],
-            mark=(self._mark_key, f"{last['tx']}:{last['position']}"),
+            mark=(self._mark_key, mark),
+            after=after,
         )  # fmt: skip
+        if published:
+            self._trusted_mark = mark
         return len(records)
 
     async def forget_old(self) -> int:
-        """Delete records past retention; returns 0, since there is no more to do at once."""
-        await self._database.fetch(FORGET, RETENTION_DAYS)
-        return 0
+        """Delete what was carried, taken or answered long ago; returns how much, 0 when nothing is left to do.
+
+        A record that is not on the bus yet is kept, however old.
+        """
+        _, tx, position = await self._mark()
+        return int(
+            await self._database.fetchval(FORGET_OUTBOX, RETENTION_DAYS, tx, position, FORGET_BATCH)
+            + await self._database.fetchval(FORGET_INBOX, INBOX_RETENTION_DAYS, FORGET_BATCH)
+            + await self._database.fetchval(FORGET_KEYS, KEY_RETENTION_DAYS, FORGET_BATCH)
+        )
+
+    async def _mark(self) -> tuple[str | None, str, int]:
+        """Read the mark and how far we got: nowhere on an empty bus, nowhere in a database with another past."""
+        mark = await self._bus.mark(self._mark_key)
+        if mark is None:
+            return None, "0", 0
+        tx, _, position = mark.partition(":")
+        if mark != self._trusted_mark and await self._database.fetchval(BELONGS_TO_ANOTHER_PAST, tx):
+            _log.warning("relay.begins_again", relay=self.service, mark=mark)
+            return mark, "0", 0
+        self._trusted_mark = mark
+        return mark, tx, int(position)

@@ -77,7 +77,7 @@ def binary() -> Path:
     )
 
 
-def start(folder: Path, *, password: str, log: Path, durable: bool = True) -> Valkey:
+def start(folder: Path, *, password: str, log: Path, durable: bool = True, port: int = 0) -> Valkey:
     """Begin to start a server whose files are in ``folder``; call ``wait_ready`` before using it.
 
     :raises EngineError: when there is no binary, or the folder cannot be used.
@@ -88,19 +88,19 @@ def start(folder: Path, *, password: str, log: Path, durable: bool = True) -> Va
     except OSError as error:
         raise from_os_error(error, doing=f"making {folder}") from error
     child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
-    port = free_port()
+    port = port or free_port()
     settings = folder / "valkey.conf"
     write_private(settings, _settings(port=port, password=password, durable=durable))
     process = child.start([program, settings], name="Valkey", log=log, folder=folder, stop_signal=signal.SIGTERM)
     return Valkey(process, port=port, password=password)
 
 
-def start_ready(folder: Path, *, password: str, log: Path, durable: bool = True) -> Valkey:
+def start_ready(folder: Path, *, password: str, log: Path, durable: bool = True, port: int = 0) -> Valkey:
     """Start a server and wait for it; files that it cannot read are set aside, since none of them is the truth.
 
     :raises EngineError: when it does not come up.
     """
-    server = start(folder, password=password, log=log, durable=durable)
+    server = start(folder, password=password, log=log, durable=durable, port=port)
     return ready(server, folder, log=log, durable=durable)
 
 
