@@ -90,6 +90,7 @@ class Settings:
     paypal_client_secret: str = _setting("PayPal client secret.", "", secret=True)
     paypal_webhook_id: str = _setting("Id of the webhook registered at PayPal.", "")
     paypal_webhook_ca_file: str = _setting("CA that signs the webhook certificate; empty: the system's.", "")
+    paypal_merchant_id: str = _setting("Merchant id that every payment must go to; empty: not compared.", "")
 
     smtp_host: str = _setting("Mail server.", "127.0.0.1")
     smtp_port: int = _setting("Mail server's port.", 2525)

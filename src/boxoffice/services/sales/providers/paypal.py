@@ -282,10 +282,16 @@ def _silent(detail: str) -> ProviderSilentError:
 
 @asynccontextmanager
 async def open_paypal(
-    *, api_url: str, credentials: Credentials, public_url: str, webhook_id: str, webhook_ca_file: str
+    *,
+    api_url: str,
+    credentials: Credentials,
+    public_url: str,
+    webhook_id: str,
+    webhook_ca_file: str,
+    read_timeout_s: float = READ_TIMEOUT_S,
 ) -> AsyncIterator[PayPal]:
     """Keep a client of PayPal open. It talks to ``api_url`` and nobody else, and follows no redirect."""
-    timeout = httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+    timeout = httpx.Timeout(read_timeout_s, connect=CONNECT_TIMEOUT_S)
     limits = httpx.Limits(max_connections=CONNECTIONS)
     async with httpx.AsyncClient(base_url=api_url, timeout=timeout, limits=limits, follow_redirects=False) as client:
         webhooks = WebhookCheck(client, api_url=api_url, webhook_id=webhook_id, ca_file=webhook_ca_file)

@@ -89,7 +89,12 @@ async def by_ref(database: Database, provider: str, provider_ref: str) -> Paymen
 
 
 async def visible_to(
-    database: Database, payment_id: PaymentId, *, user_id: UserId, organisations: Sequence[OrganisationId], staff: bool
+    database: Database,
+    payment_id: PaymentId,
+    *,
+    user_id: UserId | None,
+    organisations: Sequence[OrganisationId],
+    staff: bool,
 ) -> Payment | None:
     """Read a payment for its owner, an organiser of its event, or staff (I14: ownership is in the WHERE)."""
     return _read(await database.fetchrow(VISIBLE, payment_id, user_id, list(organisations), staff))

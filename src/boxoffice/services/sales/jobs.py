@@ -1,0 +1,57 @@
+"""Timers: what is due is found in the database, so a process that died loses none, and several may run them at once."""
+
+from datetime import UTC, datetime, timedelta
+
+from boxoffice.runtime.jobs import Job
+from boxoffice.runtime.telemetry import log
+from boxoffice.services.sales.domain.payment import ProviderSilentError
+from boxoffice.services.sales.usecases.reconcile_payments import reconcile
+from boxoffice.services.sales.usecases.refund_payments import refund_payments
+from boxoffice.services.sales.usecases.resolve_payments import resolve_payments
+from boxoffice.services.sales.usecases.settle_payment import Settling
+
+RESOLVE_EVERY_S = 2.0
+REFUND_EVERY_S = 1.0
+RECONCILE_EVERY_S = 300.0
+RECONCILED = timedelta(hours=24)
+"""How far back each reconciliation looks: longer than any outage that nobody noticed."""
+RECONCILE_LOCK = 0x0B0C_0002
+"""Advisory lock: of several processes one reconciles."""
+
+_log = log(__name__)
+
+
+def payment_jobs(till: Settling) -> list[Job]:
+    """List the timers of payments: open ones, refunds, reconciliation."""
+
+    async def resolve() -> int:
+        return await resolve_payments(till)
+
+    async def refund() -> int:
+        return await refund_payments(till.database, till.providers)
+
+    async def compare() -> int:
+        return await reconcile_as_singleton(till)
+
+    return [
+        Job(name="resolve-payments", every_seconds=RESOLVE_EVERY_S, run=resolve),
+        Job(name="refund-payments", every_seconds=REFUND_EVERY_S, run=refund),
+        Job(name="reconcile-payments", every_seconds=RECONCILE_EVERY_S, run=compare),
+    ]
+
+
+async def reconcile_as_singleton(till: Settling) -> int:
+    """Reconcile the last day unless another process does; returns 0, as there is never more to do at once."""
+    async with till.database.connection() as lock:
+        if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", RECONCILE_LOCK):
+            return 0
+        try:
+            now = datetime.now(UTC)
+            for provider in till.providers.values():
+                try:
+                    await reconcile(till, provider, now - RECONCILED, now + timedelta(minutes=1))
+                except ProviderSilentError as silence:
+                    _log.warning("reconcile.waits", provider=provider.name, why=silence.detail)
+        finally:
+            await lock.fetchval("SELECT pg_advisory_unlock($1)", RECONCILE_LOCK)
+    return 0
