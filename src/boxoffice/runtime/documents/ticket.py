@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -75,6 +76,12 @@ def local_time(moment: datetime, zone: str) -> tuple[str, str]:
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a name too long for a file, a folder
         local = moment.astimezone(UTC)
     return f"{local:%A}, {local.day} {local:%B %Y}", f"{local:%H:%M %Z}"
+
+
+def order_number(order_id: UUID) -> str:
+    """Write an order's number as people read it out: the first 12 digits of its id ("8C1F-42D0-9A7E")."""
+    digits = order_id.hex[:12].upper()
+    return f"{digits[:4]}-{digits[4:8]}-{digits[8:]}"
 
 
 _one_at_a_time = threading.Lock()

@@ -1,0 +1,136 @@
+"""HTTP in: what was sent to me, send something to somebody, and the live stream that is still to come."""
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID, uuid4
+
+import msgspec
+from litestar import Request, Response, WebSocket, get, post, websocket
+from litestar.datastructures import State
+from litestar.params import HeaderParameter, QueryParameter
+
+from boxoffice.kernel.ids import UserId
+from boxoffice.runtime import authn, idempotency, web
+from boxoffice.runtime.database import Database
+from boxoffice.runtime.idempotency import Answer, IdempotentCall
+from boxoffice.services.notification.domain.mail_job import JobState
+from boxoffice.services.notification.domain.refusals import (
+    BadNotificationError,
+    ChannelNotAvailableError,
+    LiveNotAvailableError,
+    RecipientDeclinesError,
+    RecipientUnknownError,
+)
+from boxoffice.services.notification.usecases.list_notifications import list_notifications
+from boxoffice.services.notification.usecases.queue_news import EMAIL, queue_news
+
+ACCEPTED = 202
+MAX_PAGE_NUMBER = 1_000_000
+"""Far beyond anybody's mails, and its offset still fits the database's integers."""
+PRIVATE = {"Cache-Control": "private, no-store"}
+
+PageNumber = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NUMBER, description="From 0.")]
+PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
+Key = Annotated[
+    str | None,
+    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
+]
+
+
+class NotificationView(web.View, frozen=True, kw_only=True):
+    """One notification; ``bookingId`` is there when it is about an order. ``state`` is that of GLOSSARY.md."""
+
+    id: UUID
+    channel: Annotated[str, msgspec.Meta(examples=[EMAIL])]
+    template: Annotated[str, msgspec.Meta(examples=["tickets"])]
+    title: Annotated[str, msgspec.Meta(examples=["Your tickets: Dvořák, From the New World"])]
+    state: Annotated[str, msgspec.Meta(examples=["sent"])]
+    created_at: datetime
+    sent_at: datetime | None
+    booking_id: UUID | None
+
+
+class NotificationsView(web.View, frozen=True, kw_only=True):
+    """A page of notifications, newest first."""
+
+    notifications: list[NotificationView]
+    page_number: int
+    page_size: int
+    total_element: int
+    total_pages: int
+    is_last: bool
+
+
+class SendModel(web.Model, frozen=True, kw_only=True):
+    """A notification to one user."""
+
+    user_id: UUID
+    channel: Annotated[str, msgspec.Meta(max_length=20, examples=[EMAIL])]
+    subject: Annotated[str, msgspec.Meta(max_length=200, examples=["Doors open at 18:30"])]
+    message: Annotated[str, msgspec.Meta(max_length=10_000, examples=["We open half an hour earlier than planned."])]
+
+
+@get("/notifications")
+async def notifications(
+    state: State, caller: authn.Caller, page_no: PageNumber = 0, page_size: PageSize = 20
+) -> Response[NotificationsView]:
+    """List what was or is to be sent to me."""
+    database: Database = state.database
+    records, total = await list_notifications(database, caller.user_id, page_number=page_no, page_size=page_size)
+    pages = -(-total // page_size)
+    view = NotificationsView(
+        notifications=[_view(record) for record in records], page_number=page_no, page_size=page_size,
+        total_element=total, total_pages=pages, is_last=page_no + 1 >= pages,
+    )  # fmt: skip
+    return Response(view, headers=PRIVATE)
+
+
+@post(
+    "/notifications/send",
+    status_code=ACCEPTED,
+    guards=[authn.require(authn.SUPPORT, authn.ADMINISTRATOR, authn.SERVICE)],
+    opt=web.refuses(
+        BadNotificationError, RecipientUnknownError, RecipientDeclinesError, ChannelNotAvailableError,
+        idempotency.KeyReusedError,
+    ),
+)  # fmt: skip
+async def send_notification(
+    request: Request[Any, Any, Any], state: State, caller: authn.Caller, data: SendModel, idempotency_key: Key = None
+) -> Response[bytes]:
+    """Send something to one user who wants such mail."""
+    database: Database = state.database
+    call = IdempotentCall.of(
+        principal=caller.user_id, key=idempotency_key, route="POST /notifications/send", body=await request.body()
+    )
+    async with database.transaction() as tx:
+        answer = await idempotency.begin(tx, call)
+        if answer is None:
+            mail = await queue_news(
+                tx, notification_id=uuid4(), user_id=UserId(data.user_id), channel=data.channel, subject=data.subject,
+                message=data.message,
+            )  # fmt: skip
+            body = {"id": mail.job_id, "channel": data.channel, "title": mail.title, "state": JobState.WAITING}
+            answer = await idempotency.finish(tx, call, Answer(status=ACCEPTED, body=msgspec.json.encode(body)))
+    return Response(answer.body, status_code=answer.status, media_type="application/json", headers=PRIVATE)
+
+
+@get("/notifications/live", opt=web.refuses(LiveNotAvailableError))
+async def live() -> None:
+    """Say that the live stream is still to come."""
+    raise LiveNotAvailableError("Ask GET /notifications instead.")
+
+
+@websocket("/notifications/live")
+async def live_stream(socket: WebSocket[Any, Any, Any]) -> None:
+    """Refuse the handshake, as the plain GET says why."""
+    await socket.close(reason="not available yet, ask GET /notifications")
+
+
+ROUTES = [notifications, send_notification, live, live_stream]
+
+
+def _view(record: Any) -> NotificationView:
+    return NotificationView(
+        id=record["job_id"], channel=EMAIL, template=record["template"], title=record["title"], state=record["state"],
+        created_at=record["created_at"], sent_at=record["sent_at"], booking_id=record["booking_id"],
+    )  # fmt: skip

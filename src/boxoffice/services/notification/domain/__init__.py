@@ -1,0 +1,1 @@
+"""The rules of notification: which fact becomes which mail, and what becomes of a mail. Pure."""

@@ -1,0 +1,1 @@
+"""SQL of notification; the only place that names its tables."""
