@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import Any
 
-from litestar import Litestar
-
 from boxoffice.apps import PROCESSES
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
@@ -39,7 +37,7 @@ class naming:  # noqa: N801 - reads as a phrase where it is used
 class AllInOne:
     """An ASGI application: the gateway's, with every other service beside it in this process."""
 
-    def __init__(self, parts: dict[str, Litestar], peers: Peers) -> None:
+    def __init__(self, parts: dict[str, Any], peers: Peers) -> None:
         self.parts = parts
         self._peers = peers
         self._gateway = parts["gateway"]
@@ -64,7 +62,7 @@ class AllInOne:
 
 def create(settings: Settings, peers: Peers) -> AllInOne:
     """Build every service and make each known to the others under its process's name."""
-    parts: dict[str, Litestar] = {}
+    parts: dict[str, Any] = {}
     for name in PROCESSES:
         with naming(name):
             parts[name] = import_module(f"boxoffice.apps.{name}").create(settings, peers)

@@ -19,6 +19,8 @@ from boxoffice.services.gateway.usecases.merge_openapi import merged_openapi
 
 MAILBOX = "mailbox"
 
+__all__ = ["Gateway", "build"]
+
 
 def build(settings: Settings, peers: Peers) -> Gateway:
     """Build the gateway's application; the mailbox is reached through it in the demo only."""

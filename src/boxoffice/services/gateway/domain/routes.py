@@ -64,7 +64,9 @@ ROUTES: tuple[Route, ...] = (
 )
 STOREFRONT = _to("storefront", "/")
 API_ROOT = "api"
-SERVICES = ("identity", "catalog", "search", "tickets", "bookings", "payments", "notification", "storefront")
+DESCRIBED = ("identity", "catalog", "tickets", "bookings", "search", "payments", "notification")
+"""Services of the API, in the order of the contract."""
+SERVICES = (*DESCRIBED, "storefront")
 """Whom the gateway asks whether it is ready."""
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from boxoffice.runtime.peers import Peers, PeerUnavailableError
-from boxoffice.services.gateway.domain.routes import SERVICES
+from boxoffice.services.gateway.domain.routes import DESCRIBED, SERVICES
 from boxoffice.services.gateway.providers.network import Upstream
 
 READY_S = 2.0
@@ -58,10 +58,10 @@ class Services:
         return "ok" if answer.is_success else f"answered {answer.status_code}"
 
     async def documents(self) -> dict[str, dict[str, Any]]:
-        """Read the OpenAPI document of every service that answers; the storefront has none."""
+        """Read the OpenAPI document of every service that answers."""
         found: dict[str, dict[str, Any]] = {}
-        for name in SERVICES:
-            if name != "storefront" and self.has(name) and (document := await self._document(name)) is not None:
+        for name in DESCRIBED:
+            if self.has(name) and (document := await self._document(name)) is not None:
                 found[name] = document
         return found
 

@@ -51,9 +51,9 @@ UNEXPECTED: dict[str, Any] = {
     },
 }
 DESCRIPTION = (
-    "Ids are integers for what is public and UUIDs for what belongs to somebody. Instants are RFC 3339 in UTC. Money is "
-    "a decimal string with an ISO 4217 code. Every error is `application/problem+json` with a stable `code`. Send an "
-    "`Idempotency-Key` (a new UUID) with every POST that creates or pays: the same key gives the same answer again."
+    "Ids are integers for what is public and UUIDs for what belongs to somebody. Instants are RFC 3339 in UTC. Money "
+    "is a decimal string with an ISO 4217 code. Every error is `application/problem+json` with a stable `code`. Send "
+    "an `Idempotency-Key` (a new UUID) with every POST that creates or pays: the same key gives the same answer again."
 )
 
 
