@@ -3,7 +3,7 @@
 Services still talk through :class:`Peers` only, so what works here works over a network too.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import Any
@@ -37,7 +37,7 @@ class naming:  # noqa: N801 - reads as a phrase where it is used
 class AllInOne:
     """An ASGI application: the gateway's, with every other service beside it in this process."""
 
-    def __init__(self, parts: dict[str, Any], peers: Peers) -> None:
+    def __init__(self, parts: Mapping[str, Any], peers: Peers) -> None:
         self.parts = parts
         self._peers = peers
         self._gateway = parts["gateway"]
@@ -60,9 +60,15 @@ class AllInOne:
         await self._gateway(scope, receive, send)
 
 
-def create(settings: Settings, peers: Peers) -> AllInOne:
-    """Build every service and make each known to the others under its process's name."""
+def create(settings: Settings, peers: Peers, *, beside: Mapping[str, Any] | None = None) -> AllInOne:
+    """Build every service and make each known to the others under its process's name.
+
+    ``beside`` are applications that are no services, by the name under which the gateway asks for them (the mailbox).
+    """
     parts: dict[str, Any] = {}
+    for name, app in (beside or {}).items():
+        parts[name] = app
+        peers.attach(name, app)
     for name in PROCESSES:
         with naming(name):
             parts[name] = import_module(f"boxoffice.apps.{name}").create(settings, peers)

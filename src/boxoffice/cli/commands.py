@@ -2,7 +2,7 @@
 
 import typer
 
-from boxoffice.cli import databases, processes, up
+from boxoffice.cli import accounts, auditing, databases, processes, searching, up
 from boxoffice.cli.doctor import doctor
 
 
@@ -12,5 +12,8 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
     app.command()(processes.serve)
     app.command()(databases.migrate)
+    app.command()(auditing.audit)
+    app.add_typer(accounts.admin, name="admin")
+    app.add_typer(searching.search, name="search")
     app.add_typer(processes.simulate, name="simulate")
     app.add_typer(databases.settings_app, name="settings")

@@ -44,7 +44,7 @@ def serve(
             app = import_module(f"boxoffice.apps.{process}").create(known, Peers(peer_urls(known)))
             where = "http://{}:{}".format(*listener.getsockname()[:2])
 
-            async def when_up() -> None:
+            def when_up() -> None:
                 console.done(f"{process} answers at {where}")
 
             serving.serve(

@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import uvicorn
 import uvloop
 
 from boxoffice.cli.exits import CommandError, Exit
-from boxoffice.cli.signals import StopSignals
+from boxoffice.cli.signals import AskedToStopError, StopSignals
 
 GRACE_S = 20
 """How long requests may finish after we were asked to stop; below the 30 s that process managers usually give."""
@@ -22,11 +22,14 @@ WATCH_S = 0.5
 Watch = Callable[[], Exception | None]
 """Tells what broke while serving, if something did."""
 
+Step = Callable[[], Coroutine[Any, Any, None]]
+"""Something to be awaited once."""
+
 
 class _Server(uvicorn.Server):
     """uvicorn without its own idea of signals: ours also covers starting and the children."""
 
-    up: asyncio.Event
+    when_up: Callable[[], None] = staticmethod(lambda: None)
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -36,7 +39,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
         await super().startup(sockets)
-        self.up.set()
+        self.when_up()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -66,16 +69,20 @@ def serve(
     signals: StopSignals,
     running: Callable[[], AbstractAsyncContextManager[None]],
     watch: Watch = lambda: None,
-    when_up: Callable[[], Any] | None = None,
+    prepare: Step | None = None,
+    when_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until somebody asks to stop or something that we watch breaks.
 
-    ``running`` is the application's lifespan; ``when_up`` is awaited beside serving, once requests are answered.
+    ``running`` is the application's lifespan; ``prepare`` is awaited inside it before the first request is answered
+    and cancelled when somebody asks to stop meanwhile; ``when_up`` is called once requests are answered.
 
     :raises Exception: what ``running`` raised while starting, or what ``watch`` reported.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(app, listener, signals=signals, running=running, watch=watch, when_up=when_up))
+        runner.run(
+            _serve(app, listener, signals=signals, running=running, watch=watch, prepare=prepare, when_up=when_up)
+        )
 
 
 async def _serve(
@@ -85,7 +92,8 @@ async def _serve(
     signals: StopSignals,
     running: Callable[[], AbstractAsyncContextManager[None]],
     watch: Watch,
-    when_up: Callable[[], Any] | None,
+    prepare: Step | None,
+    when_up: Callable[[], None],
 ) -> None:
     server = _Server(
         uvicorn.Config(
@@ -96,25 +104,40 @@ async def _serve(
         )
     )  # fmt: skip
 
-    server.up = asyncio.Event()
+    server.when_up = when_up
 
     def finish() -> None:
         server.should_exit = True
 
-    signals.finish = finish
     if signals.asked:
         return
     async with running():
-        beside = [asyncio.create_task(_watch(server, watch)), asyncio.create_task(_when_up(server, when_up))]
+        if prepare is not None:
+            await _unless_asked_to_stop(prepare, signals)
+        signals.finish = finish
+        watching = asyncio.create_task(_watch(server, watch))
         try:
             await server.serve(sockets=[listener])
         finally:
-            for task in beside:
-                task.cancel()
-            ended = await asyncio.gather(*beside, return_exceptions=True)
-    for outcome in ended:
-        if isinstance(outcome, Exception):
-            raise outcome
+            watching.cancel()
+            [outcome] = await asyncio.gather(watching, return_exceptions=True)
+    if isinstance(outcome, Exception):
+        raise outcome
+
+
+async def _unless_asked_to_stop(prepare: Step, signals: StopSignals) -> None:
+    """Await a step that may take minutes, until somebody asks to stop.
+
+    :raises AskedToStopError: when somebody did.
+    """
+    task = asyncio.create_task(prepare())
+    signals.finish = task.cancel
+    try:
+        await task
+    except asyncio.CancelledError:
+        if signals.asked:
+            raise AskedToStopError from None
+        raise
 
 
 async def _watch(server: uvicorn.Server, watch: Watch) -> None:
@@ -124,14 +147,3 @@ async def _watch(server: uvicorn.Server, watch: Watch) -> None:
         if broken is not None and not server.should_exit:
             server.should_exit = True
             raise broken
-
-
-async def _when_up(server: _Server, when_up: Callable[[], Any] | None) -> None:
-    await server.up.wait()
-    if when_up is None:
-        return
-    task = asyncio.ensure_future(when_up())
-    done, _ = await asyncio.wait([task])
-    if any(one.exception() for one in done):
-        server.should_exit = True
-    await task

@@ -52,6 +52,7 @@ class Shop:
         self._environment = environment
         self._engines = Engines(self.folder, environment)
         self._simulators: list[tuple[child.Child, int]] = []
+        self._mailbox: Any = None
         self._signals = StopSignals(self._kill)
         self._started = time.monotonic()
 
@@ -80,6 +81,7 @@ class Shop:
             demo = self._is_demo()
             known = self._begin_simulators(address) if demo else {}
             import_services()
+            known |= self._open_mailbox() if demo else {}
             known |= self._engines.wait()
             self._wait_for_simulators()
         settings = self._settings({**known, "public_url": address}, demo=demo, host=host, port=port)
@@ -89,20 +91,27 @@ class Shop:
 
     def _serve(self, listener: socket.socket, settings: Any, address: str) -> None:
         from boxoffice.apps import all as everything
-        from boxoffice.cli import welcome
+        from boxoffice.cli import demo, welcome
         from boxoffice.runtime.peers import Peers
         from boxoffice.runtime.telemetry import configure_logging
 
         configure_logging(service="all", level=settings.log_level, human=settings.log_human)
-        app = everything.create(settings, Peers({"mailbox": settings.mailbox_url} if settings.mailbox_url else {}))
+        beside = {"mailbox": self._mailbox.app} if self._mailbox is not None else {}
+        app = everything.create(settings, Peers({}), beside=beside)
         self.folder.announce(Running(pid=os.getpid(), address=address, settings=told(settings)))
 
-        async def when_up() -> None:
-            await welcome.greet(
-                settings, started=self._started, folder=self.folder.path, concerts=self.options.demo_concerts
-            )
+        async def prepare() -> None:
+            if settings.demo:
+                await demo.prepare(settings, concerts=self.options.demo_concerts)
 
-        serve(app, listener, signals=self._signals, running=app.running, watch=self._engines.broken, when_up=when_up)
+        def when_up() -> None:
+            console.done(f"Up in {time.monotonic() - self._started:.1f} s")
+            console.out.print(welcome.box(settings, self.folder.path))
+
+        serve(
+            app, listener, signals=self._signals, running=app.running, watch=self._engines.broken,
+            prepare=prepare, when_up=when_up,
+        )  # fmt: skip
         console.done("Finished what was going on")
 
     def _is_demo(self) -> bool:
@@ -141,6 +150,16 @@ class Shop:
             "paypal_webhook_ca_file": str(folder / "webhook-ca.pem"),
         }
 
+    def _open_mailbox(self) -> dict[str, Any]:
+        """Take mail into a folder, unless the environment names a mail server; returns the settings that reach it."""
+        if "BOXOFFICE_SMTP_HOST" in self._environment:
+            return {}
+        from boxoffice.simulators.mailbox import Mailbox
+
+        self._mailbox = Mailbox(folder=self.folder.path / "mail")
+        self._mailbox.start()
+        return {"smtp_host": ports.LOOPBACK, "smtp_port": self._mailbox.smtp_port}
+
     def _remembered_url(self, name: str) -> str:
         """Keep a simulator at its address over restarts, so that links that people have still work."""
         file = self.folder.path / f"{name}.url"
@@ -176,6 +195,8 @@ class Shop:
             simulator.ask()
         for simulator, _ in self._simulators:
             simulator.stop(seconds=SIMULATOR_STOP_S)
+        if self._mailbox is not None:
+            self._mailbox.stop()
         self._engines.stop()
         self.folder.close()
 

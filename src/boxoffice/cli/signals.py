@@ -21,7 +21,7 @@ class StopSignals:
 
     def __init__(self, at_once: Callable[[], None]) -> None:
         self.asked = False
-        self.finish: Callable[[], None] | None = None
+        self.finish: Callable[[], object] | None = None
         self._at_once = at_once
 
     def install(self) -> None:

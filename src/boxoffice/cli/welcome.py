@@ -1,22 +1,14 @@
 """What ``boxoffice up`` says once the shop answers: where it is, who can log in, where the mail is."""
 
-import time
 from pathlib import Path
 
 from rich.panel import Panel
 from rich.table import Table
 
-from boxoffice.cli import console
 from boxoffice.runtime.settings import Settings
 
 DEMO_ACCOUNTS = ("organiser@example.org", "buyer@example.org", "administrator@example.org")
 DEMO_PASSWORD = "boxoffice-demo"  # noqa: S105 - public on purpose, made in the demo profile only
-
-
-async def greet(settings: Settings, *, started: float, folder: Path, concerts: int | None) -> None:
-    """Print the box; ``started`` is the monotonic time of the start."""
-    console.done(f"Up in {time.monotonic() - started:.1f} s")
-    console.out.print(box(settings, folder))
 
 
 def box(settings: Settings, folder: Path) -> Panel:

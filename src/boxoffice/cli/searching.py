@@ -1,0 +1,76 @@
+"""``boxoffice search``: the search index."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import typer
+
+from boxoffice.cli import console
+from boxoffice.cli.attach import reaching, required
+from boxoffice.cli.exits import CommandError, Exit
+from boxoffice.cli.options import DEFAULT_DATA_DIR, DataDir, SettingsFile
+from boxoffice.cli.processes import peer_urls
+from boxoffice.runtime.settings import Settings
+
+search = typer.Typer(no_args_is_help=True, help="The search index.")
+
+ASKED_S = 600.0
+"""Far longer than the largest index takes; the process that writes it may also be stuck."""
+LOOK_S = 0.2
+
+
+@search.callback()
+def _group() -> None:
+    """Keep `search` a group of commands while it has only one."""
+
+
+@search.command("rebuild")
+def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR, settings: SettingsFile = None) -> None:
+    """Build the index again from the catalog, without a moment in which nothing is found."""
+    from boxoffice.services.search.providers.engine import IndexInUseError
+
+    with reaching(data_dir, "catalog", settings_file=settings) as known:
+        try:
+            count = asyncio.run(_alone(known))
+        except IndexInUseError:
+            _ask(Path(required(known, "search_index_dir")))
+            console.done("The running shop rebuilt its index")
+        else:
+            console.done(f"The index lists {count} events")
+
+
+async def _alone(settings: Settings) -> int:
+    """Rebuild here; catalog is asked at its address, or in this process when it has none."""
+    from contextlib import AsyncExitStack
+
+    from rich.progress import Progress
+
+    from boxoffice.apps import catalog
+    from boxoffice.runtime.peers import Peers
+    from boxoffice.services.search.app import rebuild_alone
+
+    peers = Peers(peer_urls(settings))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(peers.close)
+        if not settings.catalog_url:
+            app = catalog.create(settings, peers)
+            peers.attach("catalog", app)
+            await stack.enter_async_context(app.lifespan())
+        progress = stack.enter_context(Progress(console=console.out, transient=True))
+        bar = progress.add_task("Index events", total=None)
+        return await rebuild_alone(
+            settings, peers, progress=lambda done, of: progress.update(bar, completed=done, total=of)
+        )
+
+
+def _ask(index: Path) -> None:
+    from boxoffice.services.search.providers.shelf import WANTED, ask_for_rebuild
+
+    ask_for_rebuild(index)
+    deadline = time.monotonic() + ASKED_S
+    with console.out.status("The running shop rebuilds its index …"):
+        while (index / WANTED).exists():
+            if time.monotonic() > deadline:
+                raise CommandError("The running shop did not rebuild its index; look at its log.", Exit.PART_FAILED)
+            time.sleep(LOOK_S)
