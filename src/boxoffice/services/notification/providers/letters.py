@@ -8,6 +8,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -89,7 +90,7 @@ def pack(letter: Letter) -> bytes:
 def _address(address: str, name: str) -> Address:
     try:
         return Address(display_name=name, addr_spec=address)
-    except (ValueError, IndexError) as error:  # IndexError: the parser's answer to an empty address
+    except (ValueError, IndexError, HeaderParseError) as error:  # the parser's answers to what is no address
         raise UnreachableAddressError("no address that mail can be sent to") from error
 
 
