@@ -1,0 +1,3 @@
+"""The till, the simulator and its control."""
+
+from tests.support.payments import paypal, simulator, till  # noqa: F401 - fixtures
