@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 import boxoffice
+from boxoffice.cli import exits
 from boxoffice.contracts.messages import catalog, identity, sales
 from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime import settings
@@ -104,6 +105,7 @@ def pages() -> dict[str, str]:
     """Write every generated page, by its path in the repository."""
     return {
         "docs/settings.md": settings.table(),
+        "docs/exit-codes.md": exits.table(),
         "docs/errors.md": errors_page(),
         **state_pages(),
         **message_schemas(),

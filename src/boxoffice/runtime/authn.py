@@ -4,6 +4,7 @@ A token is verified once per process and remembered until it expires; ``kid`` on
 that points elsewhere (``jku``, ``x5u``, ``jwk``) is ignored.
 """
 
+import asyncio
 import hashlib
 import time
 import warnings
@@ -94,6 +95,7 @@ class TokenVerifier:
         self._fetch_keys = fetch_keys
         self._keys: dict[str, OKPKey] = {}
         self._keys_read_at = float("-inf")
+        self._reading = asyncio.Lock()
         self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
         self._claims = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_S,
@@ -136,14 +138,29 @@ class TokenVerifier:
 
     async def _key(self, token: str) -> OKPKey:
         kid = _unverified_kid(token)
-        age = time.monotonic() - self._keys_read_at
-        if age > KEYS_FRESH_S or (kid not in self._keys and age > KEYS_RETRY_S):
-            published = KeySet.import_key_set(await self._fetch_keys())  # type: ignore[arg-type]
-            self._keys = {key.kid: key for key in published.keys if isinstance(key, OKPKey) and key.kid}
-            self._keys_read_at = time.monotonic()
+        if self._wants_keys(kid):
+            async with self._reading:  # one request reads for all that wait
+                if self._wants_keys(kid):
+                    await self._read_keys(kid)
         if kid not in self._keys:
             raise UnauthenticatedError("The access token was not signed by this platform.")
         return self._keys[kid]
+
+    def _wants_keys(self, kid: str) -> bool:
+        age = time.monotonic() - self._keys_read_at
+        return age > KEYS_FRESH_S or (kid not in self._keys and age > KEYS_RETRY_S)
+
+    async def _read_keys(self, kid: str) -> None:
+        """Read identity's keys; while it is away, keys that we know stay good (a dead part takes no other down)."""
+        try:
+            published = KeySet.import_key_set(await self._fetch_keys())  # type: ignore[arg-type]
+        except DomainError:
+            if kid not in self._keys:
+                raise
+            self._keys_read_at = time.monotonic() - KEYS_FRESH_S + KEYS_RETRY_S
+            return
+        self._keys = {key.kid: key for key in published.keys if isinstance(key, OKPKey) and key.kid}
+        self._keys_read_at = time.monotonic()
 
 
 def _unverified_kid(token: str) -> str:

@@ -1,0 +1,77 @@
+"""Settings: checked at start, every complaint at once, one table in the docs."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from boxoffice.runtime.settings import BadSettingsError, Settings, env_name, load, table
+
+ROOT = Path(__file__).parents[3]
+
+
+class TestLoad:
+    def test_defaults_are_usable(self) -> None:
+        assert load({}) == Settings()
+
+    def test_order_is_override_environment_file_default(self, tmp_path: Path) -> None:
+        file = tmp_path / "settings.toml"
+        file.write_text('port = 1\nhost = "file"\nlog_level = "error"\nmail_from = "file@example.org"\n')
+        known = load(
+            {"BOXOFFICE_PORT": "2", "BOXOFFICE_HOST": "environment"},
+            file=file,
+            defaults={"token_issuer": "found", "log_level": "debug"},
+            port=3,
+        )
+        assert (known.port, known.host, known.log_level, known.token_issuer) == (3, "environment", "error", "found")
+
+    def test_reads_types(self) -> None:
+        known = load({"BOXOFFICE_DEMO": "yes", "BOXOFFICE_SMTP_TLS": "0", "BOXOFFICE_SMTP_PORT": "25"})
+        assert (known.demo, known.smtp_tls, known.smtp_port) == (True, False, 25)
+
+    def test_says_everything_that_is_wrong_at_once(self) -> None:
+        with pytest.raises(BadSettingsError) as refused:
+            load(
+                {
+                    "BOXOFFICE_PROT": "1",
+                    "BOXOFFICE_PORT": "70000",
+                    "BOXOFFICE_SMTP_PORT": "many",
+                    "BOXOFFICE_DEMO": "perhaps",
+                    "BOXOFFICE_REDIS_URL": "localhost",
+                    "BOXOFFICE_TOKEN_MINUTES": "60",
+                    "BOXOFFICE_SESSION_SECRET": "changeme",
+                    "BOXOFFICE_LOG_LEVEL": "loud",
+                }
+            )
+        said = str(refused.value)
+        for name in ("PROT", "PORT", "SMTP_PORT", "DEMO", "REDIS_URL", "TOKEN_MINUTES", "SESSION_SECRET", "LOG_LEVEL"):
+            assert f"BOXOFFICE_{name}" in said
+
+    def test_a_file_that_is_missing_or_no_toml_is_a_complaint(self, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.toml"
+        broken.write_text("port: 1")
+        for file in (broken, tmp_path / "missing.toml"):
+            with pytest.raises(BadSettingsError, match=str(file)):
+                load({}, file=file)
+
+    def test_a_secret_is_not_repeated_in_complaints(self) -> None:
+        with pytest.raises(BadSettingsError) as refused:
+            load({"BOXOFFICE_SESSION_SECRET": "tooshort-secret"})
+        assert "tooshort-secret" not in str(refused.value)
+
+    @pytest.mark.parametrize("name", ["data_dir", "settings_file"], ids=str)
+    def test_variables_of_the_command_line_are_no_settings(self, name: str) -> None:
+        load({env_name(name): "x"})
+
+
+class TestTable:
+    def test_is_in_the_docs_as_generated(self) -> None:
+        assert (ROOT / "docs" / "settings.md").read_text() == table(), "run `make docs`"
+
+    def test_lists_every_setting_and_shows_no_secret(self) -> None:
+        written = table()
+        for entry in fields(Settings):
+            [line] = [row for row in written.splitlines() if f"`{env_name(entry.name)}`" in row]
+            assert entry.metadata["doc"] in line
+            if entry.metadata["secret"]:
+                assert "(secret)" in line
