@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from boxoffice.runtime.embedded.errors import EngineError, EngineFailedError, from_os_error
+from boxoffice.runtime.embedded.errors import EngineError, EngineFailedError, from_os_error, is_about_a_full_disk
 
 PR_SET_PDEATHSIG = 1
 POLL_S = 0.02
@@ -80,7 +80,7 @@ class Child:
     def failure(self, what: str) -> EngineError:
         """Say what went wrong, with the end of its log; a full disk is said as such."""
         said = tail(self.log)
-        if "No space left on device" in said:
+        if is_about_a_full_disk(said):
             return from_os_error(OSError(28, "No space left on device"), doing=f"starting {self.name}")
         return EngineFailedError(f"{what}. It said:\n{said}" if said else f"{what}.")
 

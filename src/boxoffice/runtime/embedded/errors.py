@@ -29,6 +29,11 @@ class NewerFolderError(EngineError):
     """The data folder was written by a newer version of the program."""
 
 
+def is_about_a_full_disk(said: str) -> bool:
+    """Whether an engine complains about a full disk (PostgreSQL only hints at it when a write was cut short)."""
+    return "No space left on device" in said or "Check free disk space" in said
+
+
 def from_os_error(error: OSError, *, doing: str) -> EngineError:
     """Say an operating system's complaint plainly; ``doing`` completes "while …"."""
     import errno

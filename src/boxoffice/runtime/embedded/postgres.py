@@ -14,7 +14,12 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 from boxoffice.runtime.embedded import child
 from boxoffice.runtime.embedded.binaries import Programs, programs
-from boxoffice.runtime.embedded.errors import EngineFailedError, FolderUnusableError, from_os_error
+from boxoffice.runtime.embedded.errors import (
+    EngineFailedError,
+    FolderUnusableError,
+    from_os_error,
+    is_about_a_full_disk,
+)
 from boxoffice.runtime.embedded.ports import LOOPBACK, free_port
 from boxoffice.runtime.embedded.secrets import write_private
 
@@ -151,7 +156,7 @@ def _initialise(found: Programs, folder: Path, *, password: str, durable: bool) 
             capture_output=True, check=False, text=True,
         )  # fmt: skip
         if made.returncode != 0:
-            if "No space left" in made.stderr:
+            if is_about_a_full_disk(made.stderr):
                 raise OSError(28, "No space left on device")  # noqa: TRY301 - said plainly below, like our own writes
             raise EngineFailedError(f"PostgreSQL could not make its files. It said:\n{made.stderr.strip()}")
         draft.rename(folder)
