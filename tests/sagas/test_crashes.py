@@ -6,13 +6,13 @@ The steps are the real ones, over the real database and the real simulator proce
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.support.audit import assert_clean
+from tests.support.payments import Crash, Steps, StumblingDatabase, StumblingProvider, Till, tolerating
 
 from boxoffice.kernel.ids import OrderId, UserId
 from boxoffice.services.sales.domain.payment import PaymentState
 from boxoffice.services.sales.usecases.abandon_payment import TURNED_BACK, abandon
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
-from tests.support.audit import assert_clean
-from tests.support.payments import Crash, Steps, StumblingDatabase, StumblingProvider, Till, tolerating
 
 Flow = Callable[[Till, OrderId, UserId], Awaitable[None]]
 

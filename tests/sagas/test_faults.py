@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.support.audit import assert_clean
+from tests.support.payments import OTHER_MERCHANT, SLOW_S, Simulated, Till, tolerating
 
 from boxoffice.services.sales.domain.payment import PaymentState
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
 from boxoffice.simulators.paypal import launch
-from tests.support.audit import assert_clean
-from tests.support.payments import OTHER_MERCHANT, SLOW_S, Simulated, Till, tolerating
 
 CALLS = ["create_order", "get_order", "capture", "refund", "token"]
 KINDS = ["lose", "slow", "refuse", "throttle"]

@@ -8,14 +8,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.support.audit import assert_clean
+from tests.support.payments import NOW, Till, tolerating
 
 from boxoffice.services.sales.domain.payment import Declined, Payment, PaymentState
 from boxoffice.services.sales.store import payments
 from boxoffice.services.sales.usecases.abandon_payment import TURNED_BACK, abandon
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
 from boxoffice.services.sales.usecases.resolve_payments import resolve_payments
-from tests.support.audit import assert_clean
-from tests.support.payments import NOW, Till, tolerating
 
 
 class Forgetful:
@@ -83,13 +83,17 @@ class TestControls:
 
     async def test_new_refund_ids_pay_back_twice(self, till: Till) -> None:
         payment = await till.bought()
-        ticket = await till.database.fetchval("SELECT ticket_id FROM tickets WHERE order_id = $1 LIMIT 1", payment.order_id)
+        ticket = await till.database.fetchval(
+            "SELECT ticket_id FROM tickets WHERE order_id = $1 LIMIT 1", payment.order_id
+        )
         async with till.database.transaction() as tx:
             await cancel_order(tx, order_id=payment.order_id, by=Canceller(user_id=payment.user_id), chosen=[ticket])
         till.paypal.fault("lose", "refund", times=1)
         mutant = till.through(provider=Forgetful(till.provider))
         await mutant.rest()
-        assert await till.difference(payment.order_id) == "the provider keeps 0, live tickets are worth 5000 (confirmed)"
+        assert (
+            await till.difference(payment.order_id) == "the provider keeps 0, live tickets are worth 5000 (confirmed)"
+        )
 
     async def test_capture_without_claim_takes_money_for_nothing(self, till: Till) -> None:
         payment = await till.begin()

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.support.sales import SIGNER, hold, put_on_sale
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import OrderId, PaymentId, SeatId, UserId
@@ -23,7 +24,6 @@ from boxoffice.services.sales.usecases.resolve_payments import resolve_payments
 from boxoffice.services.sales.usecases.settle_payment import Settling, settle
 from boxoffice.services.sales.usecases.start_payment import Wish, start_payment
 from boxoffice.simulators.paypal import launch
-from tests.support.sales import SIGNER, hold, put_on_sale
 
 PUBLIC_URL = "http://shop.example.org"
 WINDOW = timedelta(minutes=10)
