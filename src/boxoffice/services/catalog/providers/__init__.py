@@ -1,0 +1,1 @@
+"""Where the catalog's records come from: files that others publish."""

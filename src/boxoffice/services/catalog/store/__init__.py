@@ -1,0 +1,1 @@
+"""SQL of the catalog, one file per aggregate: the only place that names its tables."""
