@@ -49,7 +49,7 @@ class OrganisationsController(Controller):
         parts: Parts,
         data: OrganisationBody,
         request: Request[Any, Any, Any],
-        idempotency_key: IdempotencyKey,
+        idempotency_key: IdempotencyKey = None,
     ) -> OrganisationView:
         """Found an organisation. The caller owns it, and is an organiser from the next token on."""
         call = IdempotentCall.of(principal=caller.user_id, key=idempotency_key, route=ROUTE, body=await request.body())
