@@ -15,7 +15,6 @@ MACHINE = re.compile(r"/(work|root|farm)/|/home/\w+/")
 
 
 LAST_RESORTS = {
-    "cli/__init__.py": "the end of the program: what was foreseen becomes one sentence and an exit code, the rest is raised",
     "apps/all.py": "names the service that did not start, and raises",
 }
 """Files outside runtime/ that may catch everything, and why."""
