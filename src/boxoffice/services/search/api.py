@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get
 from litestar.datastructures import State
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from boxoffice.kernel.clock import rfc3339
 from boxoffice.kernel.errors import Category, DomainError
@@ -110,9 +110,9 @@ class Suggestions(View, frozen=True, kw_only=True):
     suggestions: tuple[SuggestedName, ...]
 
 
-Text = Annotated[str, Parameter(description="Words; case, accents and small typing errors do not matter.")]
-PageNo = Annotated[int, Parameter(query="pageNo", description="From 0.")]
-PageSize = Annotated[int, Parameter(query="pageSize", description="1 to 100.")]
+Text = Annotated[str, QueryParameter(description="Words; case, accents and small typing errors do not matter.")]
+PageNo = Annotated[int, QueryParameter(name="pageNo", description="From 0.")]
+PageSize = Annotated[int, QueryParameter(name="pageSize", description="1 to 100.")]
 
 
 @get(
@@ -125,27 +125,28 @@ async def search(
     request: Request[Any, Any, Any],
     state: State,
     q: Text = "",
-    event_name: Annotated[str, Parameter(query="eventName", description="Words of the event's name.")] = "",
-    location: Annotated[str, Parameter(description="Words of city, region, country or address.")] = "",
+    event_name: Annotated[str, QueryParameter(name="eventName", description="Words of the event's name.")] = "",
+    location: Annotated[str, QueryParameter(description="Words of city, region, country or address.")] = "",
     date_from: Annotated[
-        str, Parameter(query="dateFrom", description="First day, on the venue's clock; or an instant with an offset.")
+        str,
+        QueryParameter(name="dateFrom", description="First day, on the venue's clock; or an instant."),
     ] = "",
-    date_to: Annotated[str, Parameter(query="dateTo", description="Last day, inclusive; or an instant.")] = "",
-    venue_name: Annotated[str, Parameter(query="venueName", description="Words of the venue's name.")] = "",
-    description: Annotated[str, Parameter(description="Words of the description.")] = "",
-    keywords: Annotated[str, Parameter(description="As q.")] = "",
-    category: Annotated[str, Parameter(description="A category's name, or words of it.")] = "",
+    date_to: Annotated[str, QueryParameter(name="dateTo", description="Last day, inclusive; or an instant.")] = "",
+    venue_name: Annotated[str, QueryParameter(name="venueName", description="Words of the venue's name.")] = "",
+    description: Annotated[str, QueryParameter(description="Words of the description.")] = "",
+    keywords: Annotated[str, QueryParameter(description="As q.")] = "",
+    category: Annotated[str, QueryParameter(description="A category's name, or words of it.")] = "",
     page_no: PageNo = 0,
     page_size: PageSize = DEFAULT_PAGE_SIZE,
     sort_by: Annotated[
-        str, Parameter(query="sortBy", description="relevance, date (or startTime), price or name.")
+        str, QueryParameter(name="sortBy", description="relevance, date (or startTime), price or name.")
     ] = "",
-    sort_dir: Annotated[str, Parameter(query="sortDir", description="asc or desc; relevance has one way only.")] = "",
+    sort_dir: Annotated[str, QueryParameter(name="sortDir", description="asc or desc; not for relevance.")] = "",
     facets: Annotated[
-        str, Parameter(description="category, city, venue, month, year, composer, comma-separated; or all.")
+        str, QueryParameter(description="category, city, venue, month, year, composer, comma-separated; or all.")
     ] = "",
-    near: Annotated[str, Parameter(description="Not built yet.")] = "",
-    radius_km: Annotated[str, Parameter(query="radiusKm", description="Not built yet.")] = "",
+    near: Annotated[str, QueryParameter(description="Not built yet.")] = "",
+    radius_km: Annotated[str, QueryParameter(name="radiusKm", description="Not built yet.")] = "",
 ) -> Response[bytes]:
     """Find events by words, place, days and category, closest first, upcoming before past."""
     if near or radius_km:
@@ -182,7 +183,7 @@ async def suggest(
     request: Request[Any, Any, Any],
     state: State,
     q: Text = "",
-    limit: Annotated[int, Parameter(description="1 to 10.")] = MAX_SUGGESTIONS,
+    limit: Annotated[int, QueryParameter(description="1 to 10.")] = MAX_SUGGESTIONS,
 ) -> Response[bytes]:
     """Complete what is being typed: composers, performers, works, venues, cities, categories, events."""
     found = await suggest_names(state.shelf, q, limit=limit, now=datetime.now(UTC))

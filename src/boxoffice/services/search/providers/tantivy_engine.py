@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any, Final
 
 import msgspec
@@ -90,10 +91,12 @@ class TantivyEngine:
             self._index = tantivy.Index.open(str(folder))
             register(self._index)
             self._index.config_reader(reload_policy="commit")
-            self._index.reload()
-            self._index.searcher()
+            self._schema = self._index.schema
+            self._claim, self._write = Lock(), Lock()
+            self._reload()
+            self._searcher()
             self._writer = _writer(self._index) if writing else None
-        self._build = QueryBuilder(self._index.schema)
+        self._build = QueryBuilder(self._schema)
 
     @classmethod
     def create(cls, folder: Path) -> "TantivyEngine":
@@ -106,32 +109,33 @@ class TantivyEngine:
 
     def count(self) -> int:
         """Count the entries, found or not."""
-        return int(self._index.searcher().num_docs)
+        return int(self._searcher().num_docs)
 
     def close(self) -> None:
         """Let go of the index."""
-        if self._writer is not None:
-            self._writer.wait_merging_threads()
-            self._writer = None
+        with self._write:
+            if self._writer is not None:
+                self._writer.wait_merging_threads()
+                self._writer = None
 
     def entries(self, event_ids: Sequence[int]) -> dict[int, Entry]:
         """Read what the index knows of some events."""
         if not event_ids:
             return {}
         with _asking():
-            searcher = self._index.searcher()
-            wanted = Query.term_set_query(self._index.schema, "event_id", list(event_ids))
+            searcher = self._searcher()
+            wanted = Query.term_set_query(self._schema, "event_id", list(event_ids))
             hits = searcher.search(wanted, limit=len(event_ids) + 1).hits
             known = [entry_of(searcher.doc(address)) for _, address in hits]
         return {entry.event_id: entry for entry in known}
 
     def everything(self, batch: int) -> Iterator[Sequence[Entry]]:
         """Walk through all entries as they are now, by event id."""
-        searcher, after = self._index.searcher(), -1
+        searcher, after = self._searcher(), -1
         while True:
             with _asking():
                 rest = Query.range_query(
-                    self._index.schema, "event_id", tantivy.FieldType.Integer, after, None, include_lower=False
+                    self._schema, "event_id", tantivy.FieldType.Integer, after, None, include_lower=False
                 )
                 hits = searcher.search(rest, limit=batch, order_by_field="event_id", order=tantivy.Order.Asc).hits
                 entries = [entry_of(searcher.doc(address)) for _, address in hits]
@@ -142,19 +146,19 @@ class TantivyEngine:
 
     def put(self, entries: Sequence[Entry]) -> None:
         """Replace entries in one durable step."""
-        if self._writer is None:
-            raise IndexInUseError("this process only reads the index")
-        with _asking():
+        with self._write, _asking():
+            if self._writer is None:
+                raise IndexInUseError("this process does not write to the index")
             for entry in entries:
                 self._writer.delete_documents_by_term("event_id", entry.event_id)
                 self._writer.add_document(document(entry))
             self._writer.commit()
-            self._index.reload()
+            self._reload()
 
     def search(self, criteria: Criteria, *, now: datetime) -> Found:
         """Find events."""
         with _asking():
-            searcher = self._index.searcher()
+            searcher = self._searcher()
             plan = self._build.plan(criteria, known=Known(searcher))
             by_closeness = criteria.order == "relevance" and bool(plan.clauses)
             reading = self._read_texts(searcher, plan, limit=WINDOW if by_closeness else 1, now=now)
@@ -175,7 +179,7 @@ class TantivyEngine:
         if not typed:
             return []
         with _asking():
-            searcher = self._index.searcher()
+            searcher = self._searcher()
             found_only = self._build.found()
             pools = (self._build.both(found_only, self._build.upcoming(now)), found_only)
             for pool in pools:
@@ -184,6 +188,15 @@ class TantivyEngine:
         hits = self.search(Criteria(q=text, page_size=HITS_FOR_SUGGESTIONS), now=now).hits
         with _asking():
             return corrected(searcher, typed, hits, found_only, limit=limit)
+
+    def _searcher(self) -> Any:
+        """Take a view of the index as it is now; the library refuses two threads on one index object or writer."""
+        with self._claim:
+            return self._index.searcher()
+
+    def _reload(self) -> None:
+        with self._claim:
+            self._index.reload()
 
     def _read_texts(self, searcher: Any, plan: Plan, *, limit: int, now: datetime) -> Reading:
         """Take the texts as typed; with too few hits forgive typing errors; with none leave a word out."""

@@ -27,6 +27,8 @@ PHRASE_WEIGHT = 0.5
 """Words that stand side by side as typed, on top of what each of them is worth."""
 PIECE_WEIGHT = 4.0
 """Words that belong to one piece: Beethoven's ninth, not Dvořák's beside Beethoven's first."""
+CLOSE_SLOP, CLOSE_WEIGHT = 2, 2.0
+"""Closer still: "beethoven 9" is the symphony no. 9 before a trio for violin, viola and cello, op. 9."""
 OTHER_FIELDS = 0.1
 """How much a word's second-best field adds to its best."""
 MIN_PREFIX = 2
@@ -173,8 +175,10 @@ class QueryBuilder:
     def _piece(self, clause: Clause) -> list[Any]:
         if "works" not in clause.fields or len(clause.needed) < 2:  # noqa: PLR2004 - as above
             return []
-        near = Query.phrase_query(self._schema, PIECES_FIELD, list(clause.needed), PIECE_SLOP)
-        return [Query.const_score_query(near, PIECE_WEIGHT)]
+        return [
+            Query.const_score_query(Query.phrase_query(self._schema, PIECES_FIELD, list(clause.needed), slop), weight)
+            for slop, weight in ((PIECE_SLOP, PIECE_WEIGHT), (CLOSE_SLOP, CLOSE_WEIGHT))
+        ]
 
     def _side_by_side(self, clause: Clause) -> list[Any]:
         return [
