@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -89,11 +89,10 @@ def start(
         url=f"http://127.0.0.1:{port}", data_dir=data_dir, client_id=client_id, client_secret=client_secret,
         webhook_id=WEBHOOK_ID, process=process,
     )  # fmt: skip
-    try:
+    with ExitStack() as leaving_in_anger:
+        leaving_in_anger.callback(simulator.kill)
         _wait(simulator, log)
-    except BaseException:
-        simulator.kill()
-        raise
+        leaving_in_anger.pop_all()
     return simulator
 
 

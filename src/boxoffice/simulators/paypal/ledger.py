@@ -71,12 +71,12 @@ class Ledger:
     def change(self) -> Iterator[None]:
         """Make one change durable, or none of it."""
         self._file.execute("BEGIN IMMEDIATE")
+        done = False
         try:
             yield
-        except BaseException:
-            self._file.execute("ROLLBACK")
-            raise
-        self._file.execute("COMMIT")
+            done = True
+        finally:
+            self._file.execute("COMMIT" if done else "ROLLBACK")
 
     def one(self, sql: str, *arguments: object) -> Record | None:
         """Read one record."""

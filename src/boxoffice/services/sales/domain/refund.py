@@ -2,8 +2,32 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 from boxoffice.kernel.money import Money
+
+
+class RefundState(StrEnum):
+    """Where a refund stands; ``manual`` waits for a person, the provider refused."""
+
+    REQUESTED = "requested"
+    DONE = "done"
+    MANUAL = "manual"
+
+
+class RefundAction(StrEnum):
+    """What can be done to a refund."""
+
+    FINISH = "finish"
+    GIVE_TO_PEOPLE = "give_to_people"
+
+
+TRANSITIONS: dict[tuple[RefundState, RefundAction], RefundState] = {
+    (RefundState.REQUESTED, RefundAction.FINISH): RefundState.DONE,
+    (RefundState.REQUESTED, RefundAction.GIVE_TO_PEOPLE): RefundState.MANUAL,
+    (RefundState.MANUAL, RefundAction.FINISH): RefundState.DONE,
+}
+"""What is done is never asked for again (invariant I4)."""
 
 WHOLE = 100
 """Percent; what a buyer gets back when the organiser cancels."""

@@ -140,14 +140,15 @@ class PayPal:
         return captured_or_not(order)
 
     async def _not_captured(self, provider_ref: str, no: _IssueError) -> CaptureOutcome:
-        if no.issue == "ORDER_ALREADY_CAPTURED":
-            try:
-                return captured_or_not(await self.get(provider_ref))
-            except ProviderSilentError as silence:
-                return Unknown(reason=silence.detail)
-        if no.issue in NEVER_CAPTURED or no.status == httpx.codes.NOT_FOUND:
+        if no.issue in NEVER_CAPTURED:
             return Declined(reason=no.issue)
-        return Unknown(reason=str(no))
+        if no.issue != "ORDER_ALREADY_CAPTURED" and no.status != httpx.codes.NOT_FOUND:
+            return Unknown(reason=str(no))
+        try:
+            order = await self.get(provider_ref)
+        except ProviderSilentError as silence:
+            return Unknown(reason=silence.detail)
+        return Declined(reason="ORDER_GONE") if order.state is ProviderOrderState.ENDED else captured_or_not(order)
 
     async def void(self, provider_ref: str) -> None:
         """Do nothing: an order that was not captured moves no money, only we can capture it, and PayPal drops it.
