@@ -13,7 +13,7 @@ from litestar import Controller, Request, Response, get, post
 from litestar.datastructures import ResponseHeader, State
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, QueryParameter
 from litestar.response import Redirect
 
 from boxoffice.kernel.ids import OrderId, PaymentId
@@ -55,11 +55,9 @@ NO_STORE = [ResponseHeader(name="Cache-Control", value="no-store", description="
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key", default=None, description="Makes a repeated call the same call: send a new UUID."
-    ),
+    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
 ]
-Token = Annotated[str, Parameter(max_length=200, description="The provider's id of its order.")]
+Token = Annotated[str, QueryParameter(name="token", max_length=200, description="The provider's id of its order.")]
 Url = Annotated[str, msgspec.Meta(max_length=4_000)]
 TicketName = int | UUID
 Named = Annotated[list[TicketName], msgspec.Meta(min_length=1, max_length=1_000)]
