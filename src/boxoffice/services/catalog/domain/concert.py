@@ -160,6 +160,11 @@ def _venue(text: str) -> str:
     return NO_VENUE if name.lower() in NOT_SAID else name
 
 
+def tidy_venue(published: PublishedConcert) -> str:
+    """Say where it was, for the list of what could not be read."""
+    return f"{_venue(published.venue)}, {names.tidy(published.location)}"
+
+
 def _place(text: str) -> Place:
     try:
         return place(text)

@@ -8,7 +8,10 @@ Understood: suffixes, particles ("Indy, Vincent d'"), several people in one fiel
 import difflib
 import re
 import unicodedata
+from functools import lru_cache
 
+REMEMBERED = 20_000
+"""Distinct names in the whole history are a few thousand, each read for every concert that it played in."""
 SPACES = re.compile(r"\s+")
 SUFFIXES = frozenset({"jr.", "sr.", "jr", "sr", "ii", "iii", "iv", "v"})
 PARTICLES = frozenset({"von", "van", "de", "der", "du", "di", "da", "la", "le", "zu", "ten", "d'"})
@@ -39,6 +42,7 @@ def people(text: str) -> list[str]:
     return [name for part in text.split(";") if (name := person(part)) is not None]
 
 
+@lru_cache(maxsize=REMEMBERED)
 def person(text: str) -> str | None:
     """Put one name into reading order; none when it names nobody ("None", "Not conducted")."""
     filed = _spelled(tidy(text)).rstrip(", ")
@@ -70,7 +74,7 @@ def surname_of(text: str) -> str | None:
 
 
 def _several(surname: str, rest: list[str]) -> str | None:
-    """ "Lerner & Loewe", ["Alan & Frederick"]: as many given names as surnames, so they belong together in order."""
+    """Read "Lerner & Loewe", ["Alan & Frederick"]: as many given names as surnames, in one order."""
     if len(rest) != 1:
         return None
     for joint in JOINTS:

@@ -146,3 +146,15 @@ def place(location: str) -> Place:
             country, part, time_zone = COUNTRIES[where.upper()]
             return Place(city=name, region=part, country=country, time_zone=time_zone)
     raise UnknownPlaceError(f"the place {text!r} is not in the table of places, so its time zone is not known")
+
+
+def of_address(address: str) -> Place | None:
+    """Tell where an address is by its last part ("…, Kowloon, Hong Kong"); none when the tables do not say."""
+    last = tidy(address).rpartition(", ")[2]
+    by_city = {known.city: known for known in CITIES.values()}
+    if last in by_city:
+        return by_city[last]
+    try:
+        return place(", ".join(tidy(address).split(", ")[-2:]))
+    except UnknownPlaceError:
+        return None

@@ -6,8 +6,9 @@ one, key names and catalogue numbers keep their form. What is not in capitals wa
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
-from boxoffice.services.catalog.domain.names import plain, tidy
+from boxoffice.services.catalog.domain.names import REMEMBERED, plain, tidy
 
 SMALL = frozenset(
     [
@@ -82,6 +83,7 @@ LETTER_OF_KEY = "\ue000"
 """Stands for the A of a key while the words are set, so that it is not taken for the article."""
 
 
+@lru_cache(maxsize=REMEMBERED)
 def title(text: str) -> str:
     """Set one title."""
     words = _accents(tidy(text))
@@ -147,7 +149,7 @@ def _word(word: str, *, begins: bool, before_number: bool) -> str:
 
 
 def _capitalised(word: str) -> str:
-    """ "L'ARLESIENNE" gives "L'Arlesienne", "DON'T" gives "Don't"."""
+    """Write "L'ARLESIENNE" as "L'Arlesienne", "DON'T" as "Don't"."""
     head, apostrophe, tail = word.partition("'")
     if apostrophe and len(head) == 1 and len(tail) > 1:
         return f"{head}'{tail.capitalize()}"
