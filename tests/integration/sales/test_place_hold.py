@@ -1,12 +1,12 @@
 """Holds on the real database: all or nothing, in one call, with every refusal named."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
 import pytest
+from tests.support.sales import EVENT, hold, put_on_sale, run_out
 
 from boxoffice.contracts.messages.sales import OrderFact
 from boxoffice.kernel.ids import EventId, UserId, seat_id
@@ -23,15 +23,6 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.usecases.expire_holds import expire_holds
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
-from tests.support.audit import assert_clean
-from tests.support.sales import EVENT, hold, put_on_sale, run_out
-
-
-@pytest.fixture
-async def database(sales_url: str) -> AsyncIterator[Database]:
-    async with Database.open(sales_url, size=10) as opened:
-        yield opened
-        await assert_clean(opened)
 
 
 def wish(seats: list[int], user_id: UserId | None = None) -> Wish:

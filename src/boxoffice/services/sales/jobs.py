@@ -2,14 +2,24 @@
 
 from datetime import UTC, datetime, timedelta
 
+from boxoffice.runtime.database import Database
 from boxoffice.runtime.jobs import Job
+from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.telemetry import log
 from boxoffice.services.sales.domain.payment import ProviderSilentError
+from boxoffice.services.sales.usecases.cancel_orders_of_cancelled_events import cancel_orders_of_cancelled_events
+from boxoffice.services.sales.usecases.expire_holds import expire_holds
 from boxoffice.services.sales.usecases.reconcile_payments import reconcile
 from boxoffice.services.sales.usecases.refund_payments import refund_payments
 from boxoffice.services.sales.usecases.resolve_payments import resolve_payments
 from boxoffice.services.sales.usecases.settle_payment import Settling
+from boxoffice.services.sales.usecases.summarise_sales import summarise_sales
 
+EXPIRE_EVERY_S = 5.0
+"""Holds end by the clock, not by this: it only tidies up."""
+SUMMARISE_EVERY_S = 1.0
+CANCEL_EVERY_S = 5.0
+FORGET_EVERY_S = 3_600.0
 RESOLVE_EVERY_S = 2.0
 REFUND_EVERY_S = 1.0
 RECONCILE_EVERY_S = 300.0
@@ -19,6 +29,26 @@ RECONCILE_LOCK = 0x0B0C_0002
 """Advisory lock: of several processes one reconciles."""
 
 _log = log(__name__)
+
+
+def sale_jobs(database: Database, relay: Relay) -> list[Job]:
+    """List the timers of the sale: holds that ran out, summaries, cancelled events, old messages."""
+
+    async def expire() -> int:
+        return await expire_holds(database)
+
+    async def summarise() -> int:
+        return await summarise_sales(database)
+
+    async def cancel() -> int:
+        return await cancel_orders_of_cancelled_events(database)
+
+    return [
+        Job(name="expire-holds", every_seconds=EXPIRE_EVERY_S, run=expire),
+        Job(name="summarise-sales", every_seconds=SUMMARISE_EVERY_S, run=summarise),
+        Job(name="cancel-orders-of-cancelled-events", every_seconds=CANCEL_EVERY_S, run=cancel),
+        Job(name="forget-old-messages", every_seconds=FORGET_EVERY_S, run=relay.forget_old),
+    ]
 
 
 def payment_jobs(till: Settling) -> list[Job]:

@@ -1,6 +1,7 @@
 """Block free seats of an event, or unblock them; never a way around the sale."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from boxoffice.kernel.ids import OrganisationId, SeatId, event_of
 from boxoffice.runtime.database import Database
@@ -19,8 +20,8 @@ MOST = 1_000
 
 async def block_seats(
     database: Database, *, seat_ids: Sequence[SeatId], organisations: Sequence[OrganisationId], blocked: bool
-) -> None:
-    """Block (or unblock) seats of one event, all or nothing; a seat that is so already stays so.
+) -> list[Any]:
+    """Block (or unblock) seats of one event, all or nothing; a seat that is so already stays so. Returns their records.
 
     :raises BadSelectionError: when there are none, too many, one twice, or seats of several events.
     :raises SeatsUnknownError: when an id is no seat of the event.
@@ -61,3 +62,4 @@ async def block_seats(
             )  # fmt: skip
         if changed:
             await sale_summaries.mark_changed(tx, event_id)
+        return [records[seat] for seat in sorted(seat_ids)]

@@ -68,15 +68,15 @@ async def hall_for(peers: catalog.Peers, event: EventTerms, seat_map_id: int) ->
     return found.hall
 
 
-async def open_sale(
-    database: Database, event: EventTerms, hall: Hall, price_levels: Sequence[PriceLevel]
-) -> list[EventSeat]:
-    """Put every sellable seat of a hall on sale for one event.
+async def open_sale(database: Database, event: EventTerms, hall: Hall, price_levels: Sequence[PriceLevel]) -> int:
+    """Put every sellable seat of a hall on sale for one event; returns how many there are.
 
     :raises BadPriceLevelsError: when the levels do not fit the map.
     :raises AlreadyOpenError: when the event has its seats already.
     """
-    return await create_event_seats(database, event, price_hall(hall, price_levels))
+    priced = price_hall(hall, price_levels)
+    await create_event_seats(database, event, priced)
+    return len(priced)
 
 
 async def open_sales(
@@ -151,24 +151,31 @@ def listed(listing: Sequence[ListedSeat]) -> list[EventSeat]:
     ]  # fmt: skip
 
 
-async def create_event_seats(database: Database, event: EventTerms, priced: Sequence[EventSeat]) -> list[EventSeat]:
+async def create_event_seats(database: Database, event: EventTerms, priced: Sequence[EventSeat]) -> None:
     """Write an event's seats and terms in one transaction.
 
     :raises AlreadyOpenError: when the event has its seats already.
     """
+    async with database.transaction() as tx:
+        await create_within(tx, event, priced)
+
+
+async def create_within(tx: Connection, event: EventTerms, priced: Sequence[EventSeat]) -> None:
+    """Write an event's seats and terms inside a transaction.
+
+    :raises AlreadyOpenError: when the event has its seats already.
+    """
+    await keep_terms(tx, event)
+    if await seats.exist(tx, event.event_id):
+        raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id)
     try:
-        async with database.transaction() as tx:
-            await keep_terms(tx, event)
-            await _write(tx, event.event_id, priced)
-            await sale_summaries.mark_changed(tx, event.event_id)
-    except asyncpg.UniqueViolationError as error:
+        await _write(tx, event.event_id, priced)
+    except asyncpg.UniqueViolationError as error:  # another call was quicker, and committed between the two
         raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id) from error
-    return list(priced)
+    await sale_summaries.mark_changed(tx, event.event_id)
 
 
 async def _write(tx: Connection, event_id: EventId, priced: Sequence[EventSeat]) -> None:
-    if await seats.exist(tx, event_id):
-        raise AlreadyOpenError("Create the tickets of an event once.", eventId=event_id)
     for start in range(0, len(priced), CHUNK):
         chunk = priced[start : start + CHUNK]
         await seats.insert(tx, event_id=event_id, columns=_columns(chunk), currency=chunk[0].price.currency)

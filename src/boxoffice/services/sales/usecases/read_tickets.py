@@ -59,6 +59,18 @@ async def seats_of_event(
     return await seats.of_event(database, event_id)
 
 
+async def tag_of_seats(
+    database: Database, event_id: EventId, organisations: Collection[OrganisationId]
+) -> tuple[EventTerms, str]:
+    """Tell an event and the entity tag of its seats' states now, without reading their labels, which never change.
+
+    :raises EventNotFoundError: when the caller may not see the event.
+    """
+    event = check_visible(await terms.of_event(database, event_id), organisations)
+    codes, _ = await seats.codes(database, event_id)
+    return event, base64.urlsafe_b64encode(hashlib.sha256(codes.encode()).digest()[:16]).decode().rstrip("=")
+
+
 async def seats_by_ids(database: Database, seat_ids: Sequence[SeatId]) -> Sequence[Any]:
     """Read event seats of public events by id.
 
@@ -112,8 +124,3 @@ async def show_tickets_of_order(
     if event is None:
         raise OrderNotFoundError("There is no booking with tickets under this number.")
     return [ShownTicket(ticket=ticket, event=event, barcode=barcode_of(ticket, event, signer)) for ticket in live]
-
-
-def tag_of(body: bytes) -> str:
-    """Make an entity tag of an answer's bytes."""
-    return base64.urlsafe_b64encode(hashlib.sha256(body).digest()[:16]).decode().rstrip("=")

@@ -1,0 +1,197 @@
+"""/bookings: reserve, read, confirm, give back, cancel."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Response, delete, get, patch, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+from msgspec import Meta
+
+from boxoffice.kernel.ids import EventId, OrderId, PaymentId, SeatId, UserId
+from boxoffice.runtime import idempotency, web
+from boxoffice.runtime.authn import Caller
+from boxoffice.runtime.idempotency import Answer
+from boxoffice.services.sales.api.parts import NO_STORE, IdempotencyKey, Parts, call_of
+from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
+from boxoffice.services.sales.domain.refusals import (
+    BadSelectionError,
+    EventNotFoundError,
+    HoldExpiredError,
+    LimitReachedError,
+    NotEnoughSeatsError,
+    NotOnSaleError,
+    NotYourEventError,
+    NotYourselfError,
+    OrderNotFoundError,
+    PaymentNeededError,
+    SeatsTakenError,
+    SeatsUnknownError,
+    TicketNotFoundError,
+    TooLateToCancelError,
+    WrongOrderStateError,
+    WrongPaymentError,
+)
+from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
+from boxoffice.services.sales.usecases.confirm_for_buyer import confirm_for_buyer
+from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
+from boxoffice.services.sales.usecases.read_orders import orders_of_event, orders_of_user, show_order
+from boxoffice.services.sales.usecases.release_order import give_back_hold
+
+OK, CREATED = 200, 201
+JSON = "application/json"
+MAX_BIGINT = 2**63 - 1
+PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
+PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=10_000_000)]
+PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
+EventFilter = Annotated[
+    int | None, QueryParameter(name="eventId", ge=0, le=MAX_BIGINT, description="for the event's organisers")
+]
+
+
+class ReserveBody(web.Model, frozen=True):
+    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's."""
+
+    event_id: PublicId
+    user_id: UUID | None = None
+    ticket_ids: Annotated[list[PublicId], Meta(max_length=100)] | None = None
+    quantity: int | None = None
+    price_level: Annotated[str, Meta(max_length=200)] | None = None
+    together: bool = False
+
+
+class ConfirmBody(web.Model, frozen=True):
+    """The payment that was made; left out for a free booking."""
+
+    payment_id: UUID | None = None
+
+
+class CancelBody(web.Model, frozen=True):
+    """The tickets to cancel, by event seat or by issued ticket; all of them when left out."""
+
+    ticket_ids: Annotated[list[PublicId | UUID], Meta(max_length=1000)] | None = None
+
+
+class BookingsController(Controller):
+    """Bookings of the caller, and of the events that the caller organises."""
+
+    path = "/bookings"
+    response_headers = NO_STORE
+
+    @post(
+        "/reserve",
+        responses={CREATED: ResponseSpec(data_container=HoldView, generate_examples=False)},
+        opt=web.refuses(
+            EventNotFoundError, NotOnSaleError, SeatsTakenError, SeatsUnknownError, LimitReachedError,
+            NotEnoughSeatsError, BadSelectionError, NotYourselfError,
+        ),
+    )  # fmt: skip
+    async def reserve(
+        self, caller: Caller, parts: Parts, data: ReserveBody, body: bytes, idempotency_key: IdempotencyKey = None
+    ) -> Response[bytes]:
+        """Hold seats, all or nothing; 409 names those that somebody else has."""
+        if data.user_id is not None and data.user_id != caller.user_id:
+            raise NotYourselfError("You can only reserve for yourself.")
+        wish = Wish(
+            user_id=caller.user_id, event_id=EventId(data.event_id),
+            seat_ids=None if data.ticket_ids is None else tuple(SeatId(seat) for seat in data.ticket_ids),
+            quantity=data.quantity, price_level=data.price_level, together=data.together,
+        )  # fmt: skip
+        call = call_of(caller.user_id, idempotency_key, "POST /bookings/reserve", body)
+        answer = await place_hold(parts.database, wish, call)
+        return Response(content=answer, status_code=CREATED, media_type=JSON)
+
+    @get("/", opt=web.refuses(EventNotFoundError, NotYourEventError))
+    async def listing(
+        self,
+        caller: Caller,
+        parts: Parts,
+        page_no: PageNo = 0,
+        page_size: PageSize = 20,
+        event_id: EventFilter = None,
+    ) -> BookingPageView:
+        """List one's own bookings, or (``eventId``) those of an event that one organises; newest first."""
+        offset = page_no * page_size
+        if event_id is None:
+            shown, total = await orders_of_user(parts.database, caller.user_id, offset=offset, limit=page_size)
+        else:
+            shown, total = await orders_of_event(
+                parts.database, EventId(event_id), caller.organisation_ids(), offset=offset, limit=page_size
+            )
+        return page_view(shown, page_no=page_no, page_size=page_size, total=total)
+
+    @get("/{booking_id:uuid}", opt=web.refuses(OrderNotFoundError))
+    async def read(self, caller: Caller, parts: Parts, booking_id: UUID) -> BookingView:
+        """Read one booking."""
+        return await _shown(parts, caller, booking_id)
+
+    @put(
+        "/confirm/{reservation_id:uuid}",
+        opt=web.refuses(OrderNotFoundError, PaymentNeededError, WrongPaymentError, HoldExpiredError),
+    )
+    async def confirm(self, caller: Caller, parts: Parts, reservation_id: UUID, data: ConfirmBody) -> BookingView:
+        """Confirm a booking whose payment was made, or a free one; repeating it gives the same answer."""
+        await confirm_for_buyer(
+            parts.till,
+            order_id=OrderId(reservation_id),
+            user_id=caller.user_id,
+            payment_id=None if data.payment_id is None else PaymentId(data.payment_id),
+        )
+        return await _shown(parts, caller, reservation_id)
+
+    @delete("/{booking_id:uuid}/hold", opt=web.refuses(OrderNotFoundError, WrongOrderStateError))
+    async def give_back(self, caller: Caller, parts: Parts, booking_id: UUID) -> None:
+        """Give held seats back now."""
+        async with parts.database.transaction() as tx:
+            await give_back_hold(tx, order_id=OrderId(booking_id), user_id=caller.user_id)
+
+    @post(
+        "/{booking_id:uuid}/cancel",
+        status_code=OK,
+        responses={OK: ResponseSpec(data_container=BookingView, generate_examples=False)},
+        opt=web.refuses(OrderNotFoundError, WrongOrderStateError, TooLateToCancelError, TicketNotFoundError),
+    )
+    async def cancel(
+        self,
+        caller: Caller,
+        parts: Parts,
+        booking_id: UUID,
+        data: CancelBody,
+        body: bytes,
+        idempotency_key: IdempotencyKey = None,
+    ) -> Response[bytes]:
+        """Cancel a booking or some of its tickets: by the policy shown before paying, or as the event's organiser."""
+        call = call_of(caller.user_id, idempotency_key, f"POST /bookings/{booking_id}/cancel", body)
+        async with parts.database.transaction() as tx:
+            earlier = await idempotency.begin(tx, call)
+            if earlier is not None and earlier.status:
+                return Response(content=earlier.body, status_code=OK, media_type=JSON)
+            await cancel_order(
+                tx,
+                order_id=OrderId(booking_id),
+                by=Canceller(user_id=caller.user_id, organisations=caller.organisation_ids()),
+                chosen=data.ticket_ids,
+            )
+            shown = await show_order(tx, OrderId(booking_id), caller.user_id, caller.organisation_ids())
+            answer = Answer(status=OK, body=msgspec.json.encode(booking_view(shown)))
+            await idempotency.finish(tx, call, answer)
+        return Response(content=answer.body, status_code=OK, media_type=JSON)
+
+    @post("/{booking_id:uuid}/exchange", status_code=OK, opt=web.refuses(web.NotImplementedYetError))
+    async def exchange(self, caller: Caller, booking_id: UUID) -> None:  # noqa: ARG002 - the contract's shape
+        """Give tickets back and take others instead. Not yet."""
+        raise web.NotImplementedYetError("Exchanging comes with a later version; cancel and book again.")
+
+    @patch("/{booking_id:uuid}/attendees", opt=web.refuses(web.NotImplementedYetError))
+    async def attendees(self, caller: Caller, booking_id: UUID) -> None:  # noqa: ARG002 - the contract's shape
+        """Name who comes. Not yet."""
+        raise web.NotImplementedYetError("Naming attendees comes with a later version.")
+
+
+async def _shown(parts: Parts, caller: Caller, booking_id: UUID) -> BookingView:
+    user_id = UserId(caller.user_id)
+    return booking_view(await show_order(parts.database, OrderId(booking_id), user_id, caller.organisation_ids()))
+
+
+ROUTES: list[Any] = [BookingsController]

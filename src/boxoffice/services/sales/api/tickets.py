@@ -1,0 +1,300 @@
+"""/tickets and /events/{id}/availability: what is on sale, in which state, and tickets that were bought."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from litestar import Controller, Request, Response, get, post, put
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
+from msgspec import Meta
+
+from boxoffice.kernel.ids import EventId, SeatId, UserId, seat_id
+from boxoffice.kernel.money import BadMoneyError, Money
+from boxoffice.runtime import authn, idempotency, web
+from boxoffice.runtime.authn import Caller
+from boxoffice.runtime.idempotency import Answer
+from boxoffice.services.sales.api.parts import (
+    LIVE,
+    NO_STORE,
+    PRIVATE,
+    IdempotencyKey,
+    Parts,
+    call_of,
+    is_known,
+)
+from boxoffice.services.sales.api.views import (
+    IssuedTicketView,
+    SeatView,
+    issued_ticket_view,
+    seat_view,
+    seats_json,
+)
+from boxoffice.services.sales.domain.prices import EventSeat, PriceLevel, SeatMatch
+from boxoffice.services.sales.domain.refusals import (
+    AlreadyOpenError,
+    BadPriceLevelsError,
+    BadSelectionError,
+    BadTicketListError,
+    EventNotFoundError,
+    NotYourEventError,
+    NotYourselfError,
+    SeatsTakenError,
+    SeatsUnknownError,
+)
+from boxoffice.services.sales.domain.seat import TicketStatus
+from boxoffice.services.sales.store.terms import EventTerms
+from boxoffice.services.sales.usecases.block_seats import block_seats
+from boxoffice.services.sales.usecases.create_event_seats import (
+    ListedSeat,
+    create_within,
+    general_admission,
+    hall_for,
+    listed,
+    price_hall,
+    terms_for,
+)
+from boxoffice.services.sales.usecases.read_availability import HouseView
+from boxoffice.services.sales.usecases.read_tickets import (
+    check_visible,
+    seats_by_ids,
+    seats_of_event,
+    tag_of_seats,
+    tickets_of_user,
+)
+
+OK, CREATED, NOT_MODIFIED = 200, 201, 304
+JSON = "application/json"
+MAX_LIST_BYTES = 8 * 1024 * 1024
+"""A list of 50,000 seats, as the seed sends it."""
+MAX_BIGINT = 2**63 - 1
+Label = Annotated[str, Meta(max_length=200)]
+PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
+TicketIds = Annotated[
+    list[str], QueryParameter(name="ticketIds", description="Ids, repeated or separated by commas; at most 100.")
+]
+
+
+class ListedSeatBody(web.Model, frozen=True):
+    """One seat of the seed's list; ``seatId`` is the organiser's own name for it."""
+
+    seat_id: int | Label
+    section: Label
+    row: Label
+    number: Label | int
+    price: Decimal
+
+
+class SeatMatchBody(web.Model, frozen=True):
+    """Seats of one section, all rows or those named."""
+
+    section: Label
+    rows: list[Label] | None = None
+
+
+class PriceLevelBody(web.Model, frozen=True):
+    """A price level; without ``seats`` it takes what is left; ``quantity`` is for general admission."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=200)]
+    price: Decimal
+    seats: list[SeatMatchBody] | None = None
+    quantity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+
+
+class CreateBody(web.Model, frozen=True):
+    """What to sell: a seat map by price levels, or general admission by quantities."""
+
+    price_levels: Annotated[list[PriceLevelBody], Meta(min_length=1, max_length=100)]
+    seat_map_id: PublicId | None = None
+    currency: str | None = None
+
+
+class UpdateSeatsBody(web.Model, frozen=True):
+    """Event seats to block, or to make available again."""
+
+    ticket_ids: Annotated[list[PublicId], Meta(max_length=10_000)]
+    status: Literal["BLOCKED", "AVAILABLE"]
+
+
+class TicketsController(Controller):
+    """Event seats and tickets."""
+
+    path = "/tickets"
+
+    @post(
+        "/event/{event_id:int}/create",
+        guards=[authn.require(authn.ORGANISER)],
+        request_max_body_size=MAX_LIST_BYTES,
+        responses={CREATED: ResponseSpec(data_container=list[SeatView], generate_examples=False)},
+        opt=web.refuses(
+            EventNotFoundError, NotYourEventError, AlreadyOpenError, BadPriceLevelsError, BadTicketListError
+        ),
+    )
+    async def create(
+        self,
+        caller: Caller,
+        parts: Parts,
+        event_id: int,
+        data: list[ListedSeatBody] | CreateBody,
+        body: bytes,
+        idempotency_key: IdempotencyKey,
+    ) -> Response[bytes]:
+        """Create the tickets of an event, once: from a seat map, as general admission, or as a list of seats."""
+        call = call_of(caller.user_id, idempotency_key, f"POST /tickets/event/{event_id}/create", body)
+        event, capacity = await terms_for(
+            parts.peers, EventId(event_id), token=caller.token, organisations=caller.organisation_ids()
+        )
+        priced = await _priced(parts, event, capacity, data)
+        async with parts.database.transaction() as tx:
+            earlier = await idempotency.begin(tx, call)
+            if earlier is not None and earlier.status:
+                return _json(earlier.body, status=CREATED)
+            await create_within(tx, event, priced)
+            created = msgspec.json.encode([_new_seat(event, seat) for seat in priced])
+            await idempotency.finish(tx, call, Answer(status=CREATED, body=created))
+        return _json(created, status=CREATED)
+
+    @get(
+        "/event/{event_id:int}",
+        responses={OK: ResponseSpec(data_container=list[SeatView], generate_examples=False)},
+        opt=web.refuses(EventNotFoundError),
+    )
+    async def of_event(
+        self, request: Request[Any, Any, Any], maybe_caller: Caller | None, parts: Parts, event_id: int
+    ) -> Response[bytes]:
+        """List every ticket of an event with its state now; a draft's for its organisers only."""
+        organisations = maybe_caller.organisation_ids() if maybe_caller else []
+        event, tag = await tag_of_seats(parts.database, EventId(event_id), organisations)
+        if is_known(request, tag):
+            return _cacheable(b"", event, tag, status=NOT_MODIFIED)
+        return _cacheable(seats_json(await seats_of_event(parts.database, event.event_id, organisations)), event, tag)
+
+    @get("/available-seats", opt=web.refuses(BadSelectionError, SeatsUnknownError))
+    async def available(self, parts: Parts, ticket_ids: TicketIds) -> list[SeatView]:
+        """List those of the tickets that are available now."""
+        shown = [seat_view(record) for record in await seats_by_ids(parts.database, _ids(ticket_ids))]
+        return [seat for seat in shown if seat.status == TicketStatus.AVAILABLE]
+
+    @get("/reservation", opt=web.refuses(BadSelectionError, SeatsUnknownError))
+    async def reservation(self, parts: Parts, ticket_ids: TicketIds) -> list[SeatView]:
+        """List the tickets with their states now; who holds them is nobody's business."""
+        return [seat_view(record) for record in await seats_by_ids(parts.database, _ids(ticket_ids))]
+
+    @get("/user/{user_id:uuid}", response_headers=NO_STORE, opt=web.refuses(NotYourselfError))
+    async def of_user(self, caller: Caller, parts: Parts, user_id: UUID) -> list[IssuedTicketView]:
+        """List one's own tickets, newest first."""
+        owned = await tickets_of_user(parts.database, UserId(user_id), caller_id=caller.user_id)
+        return [issued_ticket_view(ticket) for ticket in owned]
+
+    @put(
+        "/update-seats",
+        guards=[authn.require(authn.ORGANISER)],
+        opt=web.refuses(BadSelectionError, SeatsUnknownError, EventNotFoundError, NotYourEventError, SeatsTakenError),
+    )
+    async def update(self, caller: Caller, parts: Parts, data: UpdateSeatsBody) -> list[SeatView]:
+        """Block free seats of an event, or make blocked ones available; what is held or sold stays as it is."""
+        seat_ids = [SeatId(seat) for seat in data.ticket_ids]
+        records = await block_seats(
+            parts.database,
+            seat_ids=seat_ids,
+            organisations=caller.organisation_ids(),
+            blocked=data.status == "BLOCKED",
+        )
+        return [seat_view(record) for record in records]
+
+
+@get(
+    "/events/{event_id:int}/availability",
+    responses={OK: ResponseSpec(data_container=HouseView, generate_examples=False)},
+    opt=web.refuses(EventNotFoundError),
+)
+async def availability(
+    request: Request[Any, Any, Any], maybe_caller: Caller | None, parts: Parts, event_id: int
+) -> Response[bytes]:
+    """Show the whole house in one small answer, two bits a place; a picture, at most 100 ms old."""
+    house = await parts.houses.look(EventId(event_id))
+    check_visible(house.event, maybe_caller.organisation_ids() if maybe_caller else [])
+    if is_known(request, house.tag):
+        return _cacheable(b"", house.event, house.tag, status=NOT_MODIFIED)
+    return _cacheable(house.body, house.event, house.tag)
+
+
+@get("/events/{event_id:int}/live", opt=web.refuses(web.NotImplementedYetError))
+async def live(event_id: int) -> None:  # noqa: ARG001 - the contract's shape
+    """Follow the house live. Not yet: ask for the availability."""
+    raise web.NotImplementedYetError("The live house comes with a later version; ask for /availability.")
+
+
+async def _priced(
+    parts: Parts, event: EventTerms, capacity: int | None, data: list[ListedSeatBody] | CreateBody
+) -> list[EventSeat]:
+    """Turn a body into priced seats.
+
+    :raises BadTicketListError: when the list cannot be meant.
+    :raises BadPriceLevelsError: when the price levels do not fit.
+    """
+    if isinstance(data, list):
+        return listed(
+            [
+                ListedSeat(
+                    seat_id=str(seat.seat_id), section=seat.section, row=seat.row, number=str(seat.number),
+                    price=_price(seat.price, event.currency, BadTicketListError),
+                )
+                for seat in data
+            ]
+        )  # fmt: skip
+    if data.currency is not None and data.currency != event.currency:
+        raise BadPriceLevelsError("The event is sold in another currency.", currency=event.currency)
+    levels = [_level(level, event.currency) for level in data.price_levels]
+    seat_map_id = data.seat_map_id if data.seat_map_id is not None else event.seat_map_id
+    if seat_map_id is None:
+        return general_admission(levels, capacity)
+    return price_hall(await hall_for(parts.peers, event, seat_map_id), levels)
+
+
+def _level(level: PriceLevelBody, currency: str) -> PriceLevel:
+    return PriceLevel(
+        name=level.name,
+        price=_price(level.price, currency, BadPriceLevelsError),
+        seats=None if level.seats is None else tuple(
+            SeatMatch(section=match.section, rows=None if match.rows is None else frozenset(match.rows))
+            for match in level.seats
+        ),
+        quantity=level.quantity,
+    )  # fmt: skip
+
+
+def _price(value: Decimal, currency: str, refusal: type[BadTicketListError | BadPriceLevelsError]) -> Money:
+    try:
+        return Money.parse(value, currency)
+    except BadMoneyError as error:
+        raise refusal(f"A price cannot be read: {error}.") from error
+
+
+def _new_seat(event: EventTerms, seat: EventSeat) -> SeatView:
+    return SeatView(
+        ticket_id=seat_id(event.event_id, seat.place), section=seat.section, row=seat.row, number=seat.number,
+        price=seat.price.decimal(), currency=seat.price.currency, price_level=seat.price_level,
+        status=TicketStatus.AVAILABLE.value, mark=seat.mark,
+    )  # fmt: skip
+
+
+def _ids(given: Sequence[str]) -> list[SeatId]:
+    texts = [part.strip() for text in given for part in text.split(",") if part.strip()]
+    if any(not (text.isascii() and text.isdigit()) or int(text) > MAX_BIGINT for text in texts[:101]):
+        raise BadSelectionError("ticketIds are whole numbers.")
+    return list(dict.fromkeys(SeatId(int(text)) for text in texts[:101]))
+
+
+def _json(body: bytes, *, status: int = OK) -> Response[bytes]:
+    return Response(content=body, status_code=status, media_type=JSON)
+
+
+def _cacheable(body: bytes, event: EventTerms, tag: str, *, status: int = OK) -> Response[bytes]:
+    headers = {"ETag": f'W/"{tag}"', "Cache-Control": LIVE if event.is_public else PRIVATE}
+    return Response(content=body, status_code=status, media_type=JSON, headers=headers)
+
+
+ROUTES: list[Any] = [TicketsController, availability, live]

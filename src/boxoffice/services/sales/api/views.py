@@ -1,0 +1,201 @@
+"""What the API shows of seats, tickets and bookings."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from boxoffice.kernel.money import Money
+from boxoffice.runtime import web
+from boxoffice.services.sales.domain.order import OrderState
+from boxoffice.services.sales.domain.seat import SHOWN, SeatState
+from boxoffice.services.sales.domain.ticket import Ticket, TicketState
+from boxoffice.services.sales.store.terms import EventTerms
+from boxoffice.services.sales.usecases.read_orders import ShownOrder
+
+
+class SeatView(web.View, frozen=True):
+    """An event seat: a ticket before it is sold."""
+
+    ticket_id: int
+    section: str
+    row: str
+    number: str
+    price: str
+    currency: str
+    price_level: str | None
+    status: str
+    mark: str | None
+
+
+class HoldView(web.View, frozen=True):
+    """A hold as it was placed; the seconds count from the answer."""
+
+    booking_id: UUID
+    reserved_tickets: list[SeatView]
+    expires_at: datetime
+    expires_in_seconds: int
+    total: str
+    currency: str
+
+
+class IssuedTicketView(web.View, frozen=True):
+    """A ticket that was bought."""
+
+    ticket_id: int
+    issued_ticket_id: UUID
+    event_id: int
+    booking_id: UUID
+    section: str
+    row: str
+    number: str
+    price: str
+    currency: str
+    price_level: str | None
+    status: str
+    ticket_status: str
+    issued_at: datetime
+
+
+class BookingEventView(web.View, frozen=True):
+    """The event of a booking."""
+
+    id: int
+    name: str
+    start_time: datetime
+    end_time: datetime
+    time_zone: str
+    venue_name: str
+    venue_location: str
+
+
+class BookingTicketView(web.View, frozen=True):
+    """One place of a booking; ``issuedTicketId`` and ``ticketStatus`` once there is a ticket."""
+
+    ticket_id: int
+    section: str
+    row: str
+    number: str
+    price: str
+    currency: str
+    price_level: str | None
+    issued_ticket_id: UUID | None
+    ticket_status: str | None
+
+
+class BookingPaymentView(web.View, frozen=True):
+    """The last payment of a booking."""
+
+    payment_id: UUID
+    status: str
+
+
+class RefundPolicyView(web.View, frozen=True):
+    """The refund policy as it was shown before paying."""
+
+    cancel_until: datetime
+    refund_percent: int
+
+
+class BookingView(web.View, frozen=True):
+    """A booking as its owner, or an organiser of its event, sees it."""
+
+    booking_id: UUID
+    user_id: UUID
+    event: BookingEventView
+    status: str
+    tickets: list[BookingTicketView]
+    total: str
+    currency: str
+    expires_at: datetime | None
+    expires_in_seconds: int
+    payment: BookingPaymentView | None
+    refund_policy: RefundPolicyView
+    cancellable: bool
+    created_at: datetime
+
+
+class BookingPageView(web.View, frozen=True):
+    """A page of bookings, newest first; pages count from 0."""
+
+    bookings: list[BookingView]
+    page_number: int
+    page_size: int
+    total_element: int
+    total_pages: int
+    is_last: bool
+
+
+def seat_view(record: Any) -> SeatView:
+    """Show an event seat's record."""
+    return SeatView(
+        ticket_id=record["seat_id"], section=record["section"], row=record["row_label"], number=record["number"],
+        price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
+        price_level=record["price_level"], status=SHOWN[SeatState(record["state"])].value, mark=record["mark"],
+    )  # fmt: skip
+
+
+def seats_json(records: Iterable[Any]) -> bytes:
+    """Write event seats as the JSON list that the API answers."""
+    return msgspec.json.encode([seat_view(record) for record in records])
+
+
+def issued_ticket_view(ticket: Ticket) -> IssuedTicketView:
+    """Show an issued ticket."""
+    return IssuedTicketView(
+        ticket_id=ticket.seat_id, issued_ticket_id=ticket.ticket_id, event_id=ticket.event_id,
+        booking_id=ticket.order_id, section=ticket.section, row=ticket.row, number=ticket.number,
+        price=ticket.price.decimal(), currency=ticket.price.currency, price_level=ticket.price_level,
+        status="BOOKED", ticket_status=ticket.state.value.upper(), issued_at=ticket.issued_at,
+    )  # fmt: skip
+
+
+def booking_view(shown: ShownOrder) -> BookingView:
+    """Show an order."""
+    order = shown.order
+    open_hold = order.state is OrderState.HELD and not order.expired
+    valid = any(ticket.state is TicketState.VALID for ticket in shown.tickets.values())
+    return BookingView(
+        booking_id=order.order_id, user_id=order.user_id, event=_event_view(shown.event), status=order.shown_state(),
+        tickets=[_ticket_view(record, shown.tickets.get(record["seat_id"])) for record in shown.seats],
+        total=order.total.decimal(), currency=order.total.currency,
+        expires_at=order.hold_expires_at if open_hold else order.pay_deadline if _is_paying(shown) else None,
+        expires_in_seconds=order.seconds_left if open_hold else 0,
+        payment=None if shown.payment is None else BookingPaymentView(
+            payment_id=shown.payment[0], status=shown.payment[1].upper()
+        ),
+        refund_policy=RefundPolicyView(cancel_until=order.cancel_until, refund_percent=order.refund_percent),
+        cancellable=order.state is OrderState.CONFIRMED and valid and not order.too_late,
+        created_at=order.created_at,
+    )  # fmt: skip
+
+
+def page_view(shown: list[ShownOrder], *, page_no: int, page_size: int, total: int) -> BookingPageView:
+    """Show a page of orders."""
+    pages = -(-total // page_size)
+    return BookingPageView(
+        bookings=[booking_view(one) for one in shown], page_number=page_no, page_size=page_size, total_element=total,
+        total_pages=pages, is_last=page_no + 1 >= pages,
+    )  # fmt: skip
+
+
+def _is_paying(shown: ShownOrder) -> bool:
+    return shown.order.state is OrderState.PAYING
+
+
+def _event_view(event: EventTerms) -> BookingEventView:
+    return BookingEventView(
+        id=event.event_id, name=event.name, start_time=event.starts_at, end_time=event.ends_at,
+        time_zone=event.time_zone, venue_name=event.venue_name, venue_location=event.venue_location,
+    )  # fmt: skip
+
+
+def _ticket_view(record: Any, ticket: Ticket | None) -> BookingTicketView:
+    return BookingTicketView(
+        ticket_id=record["seat_id"], section=record["section"], row=record["row_label"], number=record["number"],
+        price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
+        price_level=record["price_level"], issued_ticket_id=None if ticket is None else ticket.ticket_id,
+        ticket_status=None if ticket is None else ticket.state.value.upper(),
+    )  # fmt: skip

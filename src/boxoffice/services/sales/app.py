@@ -1,0 +1,102 @@
+"""Composition root of sales: one service and database behind three processes, tickets, bookings and payments.
+
+Bookings also runs the relay, the consumers and the sale's timers; payments runs the payments' timers; tickets reads.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar
+from redis.asyncio import Redis
+
+from boxoffice.runtime import web
+from boxoffice.runtime.authn import TokenVerifier
+from boxoffice.runtime.barcodes import KeyRing
+from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.database import Database
+from boxoffice.runtime.jobs import running
+from boxoffice.runtime.peers import Peers
+from boxoffice.runtime.relay import Relay
+from boxoffice.runtime.settings import Settings
+from boxoffice.services.sales.api import bookings, documents, payments, tickets
+from boxoffice.services.sales.api.parts import Parts, parts
+from boxoffice.services.sales.consumers import consumers
+from boxoffice.services.sales.jobs import payment_jobs, sale_jobs
+from boxoffice.services.sales.providers.opened import open_providers
+from boxoffice.services.sales.usecases.read_availability import Houses
+from boxoffice.services.sales.usecases.settle_payment import Settling
+
+SERVICE = "sales"
+
+
+def build_tickets(settings: Settings, peers: Peers) -> Litestar:
+    """Build the process that shows what is on sale, and tickets."""
+    return _build("tickets", [*tickets.ROUTES, *documents.ROUTES], settings, peers)
+
+
+def build_bookings(settings: Settings, peers: Peers) -> Litestar:
+    """Build the process that sells; it also carries the outbox, takes messages and ends holds that ran out."""
+    return _build("bookings", bookings.ROUTES, settings, peers, sells=True)
+
+
+def build_payments(settings: Settings, peers: Peers) -> Litestar:
+    """Build the process that talks to payment providers."""
+    return _build("payments", [payments.PaymentController], settings, peers, pays=True)
+
+
+def _build(
+    process: str, routes: list[Any], settings: Settings, peers: Peers, *, sells: bool = False, pays: bool = False
+) -> Litestar:
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            opened = await _open(stack, process, settings, peers)
+            app.state.parts = opened
+            app.state.payment_desk = payments.PaymentDesk(
+                till=opened.till,
+                public_url=settings.public_url.rstrip("/"),
+                window=timedelta(minutes=settings.payment_minutes),
+            )
+            if sells:
+                await _sell(stack, settings, opened.database)
+            if pays:
+                await stack.enter_async_context(running(payment_jobs(opened.till)))
+            yield
+
+    app: Litestar
+
+    async def database_answers() -> None:
+        await app.state.parts.database.fetchval("SELECT 1")
+
+    app = web.make_app(
+        process,
+        routes=routes,
+        verifier=TokenVerifier(peers.jwks, issuer=settings.token_issuer),
+        ready={"database": database_answers},
+        lifespan=[lifespan],
+        dependencies={"parts": parts},
+    )
+    return app
+
+
+async def _open(stack: AsyncExitStack, process: str, settings: Settings, peers: Peers) -> Parts:
+    database = await stack.enter_async_context(
+        Database.open(settings.sales_database_url, size=settings.database_pool_size, name=f"{SERVICE}-{process}")
+    )
+    signer = KeyRing.from_file(Path(settings.ticket_key_file)) if settings.ticket_key_file else KeyRing.generate()
+    providers = await stack.enter_async_context(open_providers(settings))
+    till = Settling(database=database, providers=providers, signer=signer)
+    return Parts(database=database, houses=Houses(database), peers=peers, signer=signer, till=till)
+
+
+async def _sell(stack: AsyncExitStack, settings: Settings, database: Database) -> None:
+    redis = Redis.from_url(settings.redis_url)
+    stack.push_async_callback(redis.aclose)
+    bus = Bus(redis)
+    relay = Relay(service=SERVICE, database=database, bus=bus)
+    await stack.enter_async_context(relay.running())
+    await stack.enter_async_context(bus.consuming(consumers(database)))
+    await stack.enter_async_context(running(sale_jobs(database, relay)))

@@ -1,0 +1,43 @@
+"""Messages in: the catalog's events, and our own orders for the sale's summary and the seed's topics."""
+
+from boxoffice.contracts.envelope import Envelope
+from boxoffice.contracts.messages import catalog
+from boxoffice.contracts.messages.sales import ORDER_TOPIC, OrderFact
+from boxoffice.kernel.ids import EventId
+from boxoffice.runtime.bus import Consumer
+from boxoffice.runtime.database import Database
+from boxoffice.services.sales.usecases import summarise_sales, take_event_terms, tell_seed_topics
+
+
+def consumers(database: Database) -> list[Consumer]:
+    """List what sales listens to; each notes in its own transaction what it took."""
+
+    async def take_event(message: Envelope) -> None:
+        await take_event_terms.take_event_terms(
+            database,
+            message_id=message.message_id,
+            fact=message.read(catalog.EventFact),
+            version=message.version,
+        )
+
+    async def take_order(message: Envelope) -> None:
+        await summarise_sales.take_order_change(
+            database,
+            message_id=message.message_id,
+            event_id=EventId(message.read(OrderFact).event.event_id),
+        )
+
+    async def repeat_order(message: Envelope) -> None:
+        await tell_seed_topics.tell_seed_topics(
+            database,
+            message_id=message.message_id,
+            type_=message.type_,
+            version=message.version,
+            fact=message.read(OrderFact),
+        )
+
+    return [
+        Consumer(name=take_event_terms.CONSUMER, topics=[catalog.TOPIC], take=take_event),
+        Consumer(name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order),
+        Consumer(name=tell_seed_topics.CONSUMER, topics=[ORDER_TOPIC], take=repeat_order),
+    ]
