@@ -1,0 +1,1 @@
+"""The pages: request -> API calls -> HTML."""

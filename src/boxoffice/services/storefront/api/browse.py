@@ -1,0 +1,136 @@
+"""Public pages: home, search, one event with its house, the picture of a house."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from litestar import Request, Response, get
+from litestar.params import Parameter
+from litestar.status_codes import HTTP_304_NOT_MODIFIED
+
+from boxoffice.services.storefront.api.errors import NothingHereError
+from boxoffice.services.storefront.api.files import FOR_EVER, zipped
+from boxoffice.services.storefront.api.front import Front
+from boxoffice.services.storefront.api.visit import Visit
+from boxoffice.services.storefront.domain.house import CHOICE_LIMIT, read_choice, rows_of
+from boxoffice.services.storefront.domain.svg import DRAWING_VERSION
+from boxoffice.services.storefront.providers.shop import ApiRefusalError
+from boxoffice.services.storefront.usecases.log_in import new_mark
+from boxoffice.services.storefront.usecases.show_event import Shown, show_event
+
+HOME_EVENTS = 12
+SEARCH_EVENTS = 20
+SECONDS = 10
+"""Public pages say how events sell: nobody sees what is older for long."""
+EVENT_SECONDS = 5
+MOST_TEXT = 200
+NUMBER = re.compile(r"[0-9]{1,6}")
+FACETS = "category,city,venue,month"
+FILTERS = ("q", "location", "venueName", "category", "dateFrom", "dateTo", "sortBy", "sortDir")
+Text = Annotated[str, Parameter(required=False)]
+
+
+@get("/", include_in_schema=False)
+async def home(request: Request[Any, Any, Any], front: Front, visit: Visit) -> Response[bytes]:
+    """Show the shop's front: a search box and what comes next."""
+    found = await visit.shop.search({"pageSize": HOME_EVENTS, "sortBy": "startTime", "facets": FACETS})
+    return front.pages.public(request, visit, "home.html", seconds=SECONDS, found=found, asked={})
+
+
+@get("/search", include_in_schema=False)
+async def search(request: Request[Any, Any, Any], front: Front, visit: Visit) -> Response[bytes]:
+    """Find events by words, place, day and category."""
+    asked = {name: text for name in FILTERS if (text := request.query_params.get(name, "").strip()[:MOST_TEXT])}
+    page_no = _number(request.query_params.get("pageNo"), most=4_999)
+    found = await visit.shop.search({**asked, "pageNo": page_no, "pageSize": SEARCH_EVENTS, "facets": FACETS})
+    return front.pages.public(
+        request, visit, "search.html", seconds=SECONDS, found=found, asked=asked, page_no=page_no,
+        address=lambda **changes: _address(asked, changes),
+    )  # fmt: skip
+
+
+@get("/events/{event_id:int}", include_in_schema=False)
+async def event(request: Request[Any, Any, Any], front: Front, visit: Visit, event_id: int) -> Response[bytes]:
+    """Show an event and its house."""
+    shown = await show_event(visit.shop, front.houses, event_id)
+    values = await event_values(front, shown, visit, wish=request.query_params)
+    return front.pages.public(request, visit, "event.html", seconds=EVENT_SECONDS, **values)
+
+
+@get("/events/{event_id:int}/seats", include_in_schema=False)
+async def seats(request: Request[Any, Any, Any], front: Front, visit: Visit, event_id: int) -> Response[bytes]:
+    """List an event's seats as a plain form: the same choice without a picture or a script."""
+    shown = await show_event(visit.shop, front.houses, event_id)
+    wanted = request.query_params.get("section", "")
+    sections = rows_of(shown.house.seats)
+    section = wanted if wanted in sections else next(iter(sections), "")
+    values = await event_values(front, shown, visit, wish=request.query_params)
+    return front.pages.public(
+        request, visit, "seats.html", seconds=EVENT_SECONDS, **values, sections=sections, section=section,
+        rows=sections.get(section, {}),
+    )  # fmt: skip
+
+
+@get("/houses/{seat_map_id:int}/{version:str}/house.svg", include_in_schema=False)
+async def house(
+    request: Request[Any, Any, Any], front: Front, visit: Visit, seat_map_id: int, version: str
+) -> Response[bytes]:
+    """Give the picture of a house; the same address gives the same picture for ever."""
+    if version != DRAWING_VERSION:
+        raise NothingHereError("There is no such drawing.")
+    etag = f'"house-{seat_map_id}-{DRAWING_VERSION}"'
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(
+            content=b"", status_code=HTTP_304_NOT_MODIFIED, headers={"ETag": etag, "Cache-Control": FOR_EVER}
+        )
+    picture = await front.pictures.picture(visit.shop, seat_map_id)
+    return zipped(request, picture.zipped, media_type="image/svg+xml", cache=FOR_EVER, etag=etag)
+
+
+async def event_values(
+    front: Front,
+    shown: Shown,
+    visit: Visit,
+    *,
+    wish: Any,
+    lost: tuple[str, ...] = (),
+    problem: ApiRefusalError | None = None,
+    without: tuple[int, ...] = (),
+) -> dict[str, Any]:
+    """Gather what an event's page needs. ``wish``: what was chosen before (a login, a refusal), by the form's names."""
+    places = len(shown.house.letters)
+    chosen = [place for place in read_choice(_all(wish, "choose", "place"), places=places) if place not in without]
+    levels = [
+        {"name": level.name, "price": level.price, "currency": level.currency, "free": free, "places": level.places}
+        for level, free in zip(shown.house.levels, shown.free, strict=True)
+    ]
+    seat_map = shown.event.seat_map_id
+    picture = None if seat_map is None else await front.pictures.picture(visit.shop, seat_map)
+    return {
+        "shown": shown, "event": shown.event, "levels": levels, "chosen": chosen, "lost": lost, "problem": problem,
+        "limit": min(CHOICE_LIMIT, shown.event.limit_per_customer),
+        "quantity": max(1, _number(wish.get("quantity"), most=CHOICE_LIMIT)), "level": wish.get("level") or "",
+        "together": wish.get("together", "yes") == "yes",
+        "credit": picture.credit if picture else "",
+        "drawing": None if seat_map is None else f"/houses/{seat_map}/{DRAWING_VERSION}/house.svg",
+        "csrf": visit.form_token() if visit.logged_in else "", "key": new_mark() if visit.logged_in else "",
+    }  # fmt: skip
+
+
+def _all(wish: Any, *names: str) -> list[str]:
+    return [str(text) for name in names for text in wish.getall(name, [])]
+
+
+def _number(text: Any, *, most: int) -> int:
+    return min(int(text), most) if isinstance(text, str) and NUMBER.fullmatch(text) else 0
+
+
+def _address(asked: Mapping[str, str], changes: Mapping[str, Any]) -> str:
+    """Write the address of the same search with something changed; none takes it away."""
+    merged = {**asked, **changes}
+    kept = {name: value for name, value in merged.items() if value not in (None, "")}
+    return f"/search?{urlencode(kept)}" if kept else "/search"
+
+
+ROUTES: list[Any] = [home, search, event, seats, house]

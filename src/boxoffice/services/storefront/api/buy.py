@@ -1,0 +1,151 @@
+"""From a choice of seats to a paid booking: hold, pay at the provider, come back."""
+
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+from uuid import UUID, uuid5
+
+from litestar import Request, Response, get, post
+from litestar.datastructures import FormMultiDict
+
+from boxoffice.kernel.ids import EventId, SeatId, place_of, seat_id
+from boxoffice.runtime.peers import PeerUnavailableError
+from boxoffice.services.storefront.api.browse import event_values
+from boxoffice.services.storefront.api.front import Front
+from boxoffice.services.storefront.api.visit import Visit
+from boxoffice.services.storefront.domain.house import CHOICE_LIMIT, read_choice
+from boxoffice.services.storefront.providers.answers import Hold
+from boxoffice.services.storefront.providers.shop import ApiRefusalError
+from boxoffice.services.storefront.usecases.show_event import show_event
+
+KEYS = UUID("7d3b1a54-4b0e-4a53-9f3a-0a6c1a1f6b11")
+"""Name space of idempotency keys: the same form with the same choice is the same wish (a double click)."""
+MOST_PLACES = 1 << 20
+WAITING_ROUNDS = 40
+"""Times the waiting page asks again by itself, every two seconds; then it says that a mail will follow."""
+
+
+@post("/events/{event_id:int}/hold", include_in_schema=False)
+async def hold(request: Request[Any, Any, Any], front: Front, visit: Visit, event_id: int) -> Response[bytes]:
+    """Hold what the form chose; whoever is not logged in does that first and finds the choice again."""
+    form = await request.form()
+    if not visit.logged_in:
+        return front.pages.go(visit, f"/login?next={quote(_again(event_id, form))}")
+    visit.check_form(request, form)
+    try:
+        held = await _hold(visit, event_id, form)
+    except ApiRefusalError as refusal:
+        if refusal.is_unauthenticated or refusal.is_not_found:
+            raise
+        return await _show_refusal(front, visit, event_id, form, refusal)
+    return front.pages.go(visit, f"/bookings/{held.booking_id}")
+
+
+async def _hold(visit: Visit, event_id: int, form: FormMultiDict) -> Hold:
+    chosen = _chosen(form)
+    quantity = str(form.get("quantity", ""))
+    level = str(form.get("level", "")) or None
+    together = form.get("together") == "yes"
+    wish = f"{form.get('key', '')}:{event_id}:{sorted(chosen)}:{quantity}:{level}:{together}"
+    key = str(uuid5(KEYS, wish))
+    if chosen or not quantity.isdecimal():
+        return await visit.shop.hold_seats(event_id, [_ticket(event_id, place) for place in chosen], key=key)
+    number = min(int(quantity[:4]), CHOICE_LIMIT + 1)
+    return await visit.shop.hold_best(event_id, number, price_level=level, together=together, key=key)
+
+
+async def _show_refusal(
+    front: Front,
+    visit: Visit,
+    event_id: int,
+    form: FormMultiDict,
+    refusal: ApiRefusalError,
+) -> Response[bytes]:
+    """Show the event again: what was lost is named and taken out of the choice, the rest stays chosen."""
+    taken = [entry for entry in refusal.context.get("taken", []) if isinstance(entry, dict)]
+    lost = tuple(_name(entry) for entry in taken)
+    without = tuple(place_of(SeatId(int(entry["ticketId"]))) for entry in taken if "ticketId" in entry)
+    shown = await show_event(visit.shop, front.houses, event_id)
+    values = await event_values(front, shown, visit, wish=form, lost=lost, problem=refusal, without=without)
+    return front.pages.personal(visit, "event.html", status=refusal.status, **values)
+
+
+@post("/bookings/{booking_id:uuid}/pay", include_in_schema=False)
+async def pay(request: Request[Any, Any, Any], front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Start the payment and lead to the provider's page.
+
+    A page in between, not a redirect: a form may only lead to this shop (``form-action``), wherever the provider lives.
+    """
+    visit.known()
+    form = await request.form()
+    visit.check_form(request, form)
+    back = f"{front.public_url}/bookings/{booking_id}/return"
+    key = str(uuid5(KEYS, f"pay:{booking_id}:{form.get('key', '')}"))
+    booking = await visit.shop.booking(booking_id)
+    if booking.total.strip("0.") == "":
+        await visit.shop.confirm(booking_id, None)
+        return front.pages.go(visit, f"/bookings/{booking_id}?paid=now")
+    started = await visit.shop.pay(booking_id, return_url=back, cancel_url=back, key=key)
+    if started.approval_url is None:
+        return front.pages.go(visit, f"/bookings/{booking_id}/return")
+    if urlsplit(started.approval_url).scheme not in {"http", "https"}:
+        raise PeerUnavailableError("The payment provider's address cannot be used.")
+    answer: Response[bytes] = front.pages.personal(
+        visit,
+        "leaving.html",
+        booking=booking,
+        address=started.approval_url,
+        provider=urlsplit(started.approval_url).netloc,
+    )
+    answer.headers["Refresh"] = f"0; url={started.approval_url}"
+    return answer
+
+
+@get("/bookings/{booking_id:uuid}/return", include_in_schema=False)
+async def come_back(request: Request[Any, Any, Any], front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Come back from the provider: to the tickets, to the hold, or to a page that waits for the provider's word."""
+    visit.known()
+    booking = await visit.shop.booking(booking_id)
+    text = request.query_params.get("round", "0")
+    waited = int(text) if text.isdecimal() and len(text) < 4 else 0  # noqa: PLR2004 - no page waits longer
+    if booking.status == "PAYING" and request.query_params.get("status") != "VOIDED":
+        answer: Response[bytes] = front.pages.personal(
+            visit, "waiting.html", booking=booking, patient=waited < WAITING_ROUNDS
+        )
+        if waited < WAITING_ROUNDS:
+            answer.headers["Refresh"] = f"2; url=/bookings/{booking_id}/return?round={waited + 1}"
+        return answer
+    word = "paid" if booking.status == "CONFIRMED" else "unpaid"
+    return front.pages.go(visit, f"/bookings/{booking_id}?{word}=now")
+
+
+@post("/bookings/{booking_id:uuid}/give-back", include_in_schema=False)
+async def give_back(request: Request[Any, Any, Any], front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Give the held seats back, and show the event again."""
+    visit.known()
+    visit.check_form(request, await request.form())
+    booking = await visit.shop.booking(booking_id)
+    await visit.shop.give_back(booking_id)
+    return front.pages.go(visit, f"/events/{booking.event.id}")
+
+
+def _chosen(form: FormMultiDict) -> tuple[int, ...]:
+    return read_choice([str(text) for text in form.getall("place", [])], places=MOST_PLACES)
+
+
+def _ticket(event_id: int, place: int) -> int:
+    return seat_id(EventId(event_id), place)
+
+
+def _again(event_id: int, form: FormMultiDict) -> str:
+    """Write the event's address with what was chosen."""
+    chosen = _chosen(form)
+    wish: dict[str, str] = {"choose": ",".join(map(str, chosen))} if chosen else {}
+    wish |= {name: str(form.get(name))[:100] for name in ("quantity", "level") if form.get(name) and not chosen}
+    return f"/events/{event_id}?{urlencode(wish)}" if wish else f"/events/{event_id}"
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return f"{entry.get('section', '')}, row {entry.get('row', '')}, seat {entry.get('number', '')}"
+
+
+ROUTES: list[Any] = [hold, pay, come_back, give_back]

@@ -1,0 +1,1 @@
+"""What the pages need to know without asking anybody: drawings of houses, words for times and money, safe addresses."""

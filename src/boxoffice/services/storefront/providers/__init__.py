@@ -1,0 +1,1 @@
+"""The outside of the storefront: the public API, and the seal of the session cookie."""

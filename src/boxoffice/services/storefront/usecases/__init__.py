@@ -1,0 +1,1 @@
+"""What visitors do, one intent a file, by calls of the public API."""
