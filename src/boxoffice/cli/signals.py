@@ -2,10 +2,14 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 
 from boxoffice.cli.exits import Exit
+
+STOP_WITHIN_S = 60
+"""20 s for requests, 30 s for PostgreSQL's last checkpoint, and some for the rest."""
 
 
 class AskedToStopError(Exception):
@@ -29,6 +33,12 @@ class StopSignals:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._take)
 
+    def _give_up(self, _number: int, _frame: FrameType | None) -> None:
+        """End a stop that hangs: nothing that was acknowledged is lost by it."""
+        self._at_once()
+        sys.stderr.write(f"Stopping took longer than {STOP_WITHIN_S} s; ended at once.\n")
+        os._exit(Exit.PART_FAILED)
+
     def _take(self, number: int, _frame: FrameType | None) -> None:
         if self.asked:
             if number == signal.SIGINT:
@@ -36,6 +46,8 @@ class StopSignals:
                 os._exit(Exit.INTERRUPTED)
             return
         self.asked = True
+        signal.signal(signal.SIGALRM, self._give_up)
+        signal.alarm(STOP_WITHIN_S)
         if self.finish is not None:
             self.finish()
         else:

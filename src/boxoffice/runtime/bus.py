@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError, WatchError
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.lease import Lease
+from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import MESSAGES, begin_trace, log
 
 MAX_STREAM_LENGTH = 100_000
@@ -137,9 +138,7 @@ class Bus:
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
 
     async def _consume(self, consumer: Consumer) -> None:
         lease = Lease(self.redis, f"consumer.{consumer.name}")

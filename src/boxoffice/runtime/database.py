@@ -4,6 +4,7 @@ Every connection carries the timeouts of reliability section 4.3 as session defa
 second round trip to set them.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,6 +22,8 @@ IDLE_IN_TRANSACTION_MS = 2_000
 """A process that froze inside a transaction gives its locks back after this."""
 ACQUIRE_TIMEOUT_S = 2.0
 """Longer than this in line for a connection means overload: say so instead of piling up."""
+CLOSE_S = 5.0
+"""How long closing waits for connections that are still lent; then they are cut, and what was not committed is not."""
 
 Connection: TypeAlias = Any
 """An asyncpg connection, pooled or not; the driver ships no types, so this is a named boundary."""
@@ -95,7 +98,10 @@ class Database:
         try:
             yield cls(pool)
         finally:
-            await pool.close()
+            try:
+                await asyncio.wait_for(pool.close(), CLOSE_S)
+            except TimeoutError:
+                pool.terminate()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import JOBS, begin_trace, log
 
 BACKOFF_S = 2.0
@@ -29,9 +30,7 @@ async def running(jobs: Sequence[Job]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
 
 async def _repeat(job: Job) -> None:

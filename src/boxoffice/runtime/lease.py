@@ -13,6 +13,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from boxoffice.runtime.tasks import end
+
 LIFE_MS = 5_000
 """After a crash another process takes over within this time."""
 RENEW_S = 1.5
@@ -56,8 +58,7 @@ class Lease:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
             self.held = False
             with suppress(RedisError, OSError):
                 await self._redis.eval(RELEASE, 1, self._key, self._token)

@@ -7,7 +7,7 @@ or was replaced, shows an older mark, and everything after it is published again
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import asyncpg
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import Bus
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import OUTBOX_AGE, log
 
 BATCH = 500
@@ -88,8 +89,7 @@ class Relay:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end([task])
 
     async def _forever(self) -> None:
         while True:
@@ -112,7 +112,9 @@ class Relay:
                     await asyncio.sleep(IDLE_S)
                     await lock.fetchval("SELECT 1")  # raises when the connection that holds the lock is gone
         finally:
-            await lock.fetchval("SELECT pg_advisory_unlock($1, hashtext($2))", LOCK_SPACE, self.service)
+            # Not on a connection that is in the middle of something: the pool's reset gives the lock back too.
+            with suppress(asyncpg.InterfaceError, asyncpg.PostgresError, OSError):
+                await lock.fetchval("SELECT pg_advisory_unlock($1, hashtext($2))", LOCK_SPACE, self.service)
 
     async def carry_once(self) -> int:
         """Publish the next records; returns how many there were (more than 0: there may be more).
