@@ -9,9 +9,9 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -107,7 +107,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 
 def an_event(shop: Shop) -> tuple[int, list[int]]:
     """A concert of the demo and the places of it that are on sale."""
-    with shop.client() as client:
+    with closing(shop.client()) as client:
         deadline = time.monotonic() + 30
         while True:
             for event in client.get("/events", params={"pageSize": 100}).json()["events"]:
@@ -176,7 +176,7 @@ def provider_of(shop: Shop) -> str:
 
 
 class TestCrash:
-    def test_loses_nothing_that_was_acknowledged(self, shop: Shop, tmp_path: Path) -> None:
+    def test_loses_nothing_that_was_acknowledged(self, shop: Shop) -> None:
         seed = random.SystemRandom().randrange(10**6)
         print(f"seed {seed}")
         rng = random.Random(seed)

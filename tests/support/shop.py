@@ -118,7 +118,8 @@ class Shop:
         """Register a customer of that name and log in."""
         email = f"{name}@example.org"
         body = {"name": name, "email": email, "password": f"{name}-long-enough-1"}
-        answer = self.client().post("/auth/register", json=body)
+        with self.client() as anyone:
+            answer = anyone.post("/auth/register", json=body)
         assert answer.status_code == httpx.codes.CREATED, answer.text
         return self.client(email, body["password"]), answer.json()
 
