@@ -94,10 +94,11 @@ def openapi() -> dict[str, str]:
     from boxoffice.apps import all as everything
     from boxoffice.runtime.peers import Peers
     from boxoffice.services.gateway.domain.routes import DESCRIBED
+    from boxoffice.services.gateway.providers.services import description
     from boxoffice.services.gateway.usecases.merge_openapi import merged_openapi
 
     parts = everything.create(settings.Settings(), Peers({})).parts
-    merged = merged_openapi({name: parts[name].openapi_schema.to_schema() for name in DESCRIBED})
+    merged = merged_openapi({name: description(parts[name]) for name in DESCRIBED})
     return {"schemas/openapi.json": json.dumps(merged, indent=2, sort_keys=True) + "\n"}
 
 

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from boxoffice.runtime.peers import Peers, PeerUnavailableError
 from boxoffice.services.gateway.domain.routes import DESCRIBED, SERVICES
 from boxoffice.services.gateway.providers.network import Upstream
@@ -68,11 +70,16 @@ class Services:
     async def _document(self, name: str) -> dict[str, Any] | None:
         app = self.within(name)
         if app is not None:
-            schema: dict[str, Any] = app.openapi_schema.to_schema()
-            return schema
+            return description(app)
         try:
             answer = await self._peers.call(name, "GET", DOCUMENT)
         except PeerUnavailableError:
             return None
         fetched: dict[str, Any] | None = answer.json() if answer.is_success else None
         return fetched
+
+
+def description(app: Any) -> dict[str, Any]:
+    """Read the OpenAPI document of an application of this process as plain JSON (default values may be structs)."""
+    document: dict[str, Any] = msgspec.to_builtins(app.openapi_schema.to_schema())
+    return document
