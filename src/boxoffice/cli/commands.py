@@ -2,7 +2,7 @@
 
 import typer
 
-from boxoffice.cli import accounts, auditing, databases, processes, searching, up
+from boxoffice.cli import accounts, auditing, databases, demo, loading, processes, searching, up
 from boxoffice.cli.doctor import doctor
 
 
@@ -13,6 +13,8 @@ def register(app: typer.Typer) -> None:
     app.command()(processes.serve)
     app.command()(databases.migrate)
     app.command()(auditing.audit)
+    app.add_typer(loading.load, name="load")
+    app.command()(demo.demo)
     app.add_typer(accounts.admin, name="admin")
     app.add_typer(searching.search, name="search")
     app.add_typer(processes.simulate, name="simulate")

@@ -1,13 +1,13 @@
 """What people see: one line for each step with the time it took, on a terminal with a spinner meanwhile."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, soft_wrap=True)
+err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -16,6 +16,19 @@ def step(what: str) -> Iterator[None]:
     started = time.monotonic()
     with out.status(f"{what} …"):
         yield
+    done(f"{what} ({time.monotonic() - started:.1f} s)")
+
+
+@contextmanager
+def counting(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar while something is counted up: call with how many are done, of how many."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    started = time.monotonic()
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bars:
+        bar = bars.add_task(what, total=None)
+        yield lambda count, of: bars.update(bar, completed=count, total=of)
     done(f"{what} ({time.monotonic() - started:.1f} s)")
 
 

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from boxoffice.cli import console
+from boxoffice.cli import console, demo
 from boxoffice.cli.serving import listen, serve
 from boxoffice.cli.signals import AskedToStopError, StopSignals
 from boxoffice.runtime.embedded import child, ports, secrets
@@ -26,8 +26,6 @@ SIMULATOR_READY_S = 20.0
 SIMULATOR_STOP_S = 5.0
 PAYPAL_CLIENT = "boxoffice-simulator"
 PAYPAL_WEBHOOK = "SIMULATORWEBHOOK1"
-DEMO_MARK = "demo"
-"""File in the data folder that says: this shop is a demo, also when the next start does not say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +89,7 @@ class Shop:
 
     def _serve(self, listener: socket.socket, settings: Any, address: str) -> None:
         from boxoffice.apps import all as everything
-        from boxoffice.cli import demo, welcome
+        from boxoffice.cli import welcome
         from boxoffice.runtime.peers import Peers
         from boxoffice.runtime.telemetry import configure_logging
 
@@ -102,7 +100,7 @@ class Shop:
 
         async def prepare() -> None:
             if settings.demo:
-                await demo.prepare(settings, concerts=self.options.demo_concerts)
+                await demo.prepare(settings, folder=self.folder.path, concerts=self.options.demo_concerts)
 
         def when_up() -> None:
             console.done(f"Up in {time.monotonic() - self._started:.1f} s")
@@ -115,7 +113,7 @@ class Shop:
         console.done("Finished what was going on")
 
     def _is_demo(self) -> bool:
-        mark = self.folder.path / DEMO_MARK
+        mark = self.folder.path / demo.MARK
         if self.options.demo:
             mark.touch()
         return mark.exists() if self.options.demo is None else self.options.demo

@@ -29,6 +29,7 @@ WHERE m.user_id = $1 AND m.role = 'owner' AND NOT EXISTS (
   SELECT FROM memberships other
   WHERE other.organisation_id = m.organisation_id AND other.role = 'owner' AND other.user_id <> $1)
 """
+OLDEST = "SELECT organisation_id FROM organisations ORDER BY created_at, organisation_id LIMIT 1"
 LEAVE_ALL = "DELETE FROM memberships WHERE user_id = $1"
 
 
@@ -63,6 +64,12 @@ async def seen_by(connection: Connection, organisation_id: UUID, user_id: UUID, 
     """Find an organisation that a user belongs to, or any for staff."""
     record = await connection.fetchrow(BY_ID_FOR_MEMBER, organisation_id, user_id, staff)
     return _organisation(record, record["role"]) if record is not None else None
+
+
+async def oldest(connection: Connection) -> OrganisationId | None:
+    """Find the organisation that was made first; none where there is none."""
+    found = await connection.fetchval(OLDEST)
+    return OrganisationId(found) if found is not None else None
 
 
 async def only_owner_of(tx: Connection, user_id: UUID) -> Sequence[UUID]:
