@@ -16,7 +16,7 @@ from boxoffice.services.storefront.api.files import Files
 from boxoffice.services.storefront.api.visit import Cookies, Visit
 from boxoffice.services.storefront.domain import words
 
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"
 PERSONAL = "private, no-store"
 TEMPLATES = Path(__file__).parents[1] / "templates"
 POLICY = (

@@ -25,7 +25,7 @@ const SHAPES = [
   "M0-4.5 4.5 0 0 4.5-4.5 0Z",
   "M0-4.2 4.2 3.4H-4.2Z",
   "M-2.1-3.8H2.1L4.2 0 2.1 3.8H-2.1L-4.2 0Z",
-  "M-1.5-4H1.5V-1.5H4V1.5H1.5V4H-1.5V1.5H-4V-1.5H-1.5Z",
+  "M-1.8-4.1H1.8V-1.8H4.1V1.8H1.8V4.1H-1.8V1.8H-4.1V-1.8H-1.8Z",
 ];
 const SMALL = "M2.6 0A2.6 2.6 0 1 1-2.6 0A2.6 2.6 0 1 1 2.6 0Z";
 const ROUND = "M3.6 0A3.6 3.6 0 1 1-3.6 0A3.6 3.6 0 1 1 3.6 0Z";
@@ -44,7 +44,7 @@ export class SeatMap extends HTMLElement {
     /** @type {Seat[]} */ this.seats = [];
     /** @type {Map<number, Seat>} chosen, in the order of choosing */ this.mine = new Map();
     this.wait = POLL_MS;
-    this.part = (name) => this.querySelector(`[data-${name}]`);
+    this.piece = (name) => this.querySelector(`[data-${name}]`);
     this.showLegend();
     this.begin();
   }
@@ -79,21 +79,22 @@ export class SeatMap extends HTMLElement {
     this.byPlace = new Map(this.seats.map((seat) => [seat.place, seat]));
     this.svg = svg;
     this.ring = shape("circle", { r: "6.2", class: "seat-ring" });
-    this.ring.setAttribute("hidden", "");
     this.ring.style.display = "none";
     svg.append(this.ring);
-    this.part("canvas").replaceChildren(svg);
+    const { width, height } = svg.viewBox.baseVal;
+    this.piece("canvas").style.setProperty("--ratio", `${width / height}`);
+    this.piece("canvas").replaceChildren(svg);
     this.view = new SeatView(svg, (x, y) => this.tap(x, y));
     this.seats.forEach((seat) => this.show(seat));
     const first = this.seats.find((seat) => this.look(seat).free) ?? this.seats[0];
     first?.shape.setAttribute("tabindex", "0");
-    this.list = new SeatList(this.part("list"), this.seats, {
+    this.list = new SeatList(this.piece("list"), this.seats, {
       label: (seat) => this.label(seat), toggle: (seat) => this.toggle(seat), look: (seat) => this.look(seat),
     });
     this.list.recount();
-    for (const name of ["tools", "hint"]) this.part(name).hidden = false;
-    if (this.isOpen) this.part("choice").hidden = false;
-    this.part("tools").addEventListener("click", (event) => this.tool(event.target.closest("button")?.dataset.zoom));
+    for (const name of ["tools", "hint"]) this.piece(name).hidden = false;
+    if (this.isOpen) this.piece("choice").hidden = false;
+    this.piece("tools").addEventListener("click", (event) => this.tool(event.target.closest("button")?.dataset.zoom));
     svg.addEventListener("keydown", (event) => this.key(event));
     svg.addEventListener("focusin", (event) => this.focused(event.target));
     svg.addEventListener("focusout", () => { this.ring.style.display = "none"; this.hideTip(); });
@@ -225,7 +226,8 @@ export class SeatMap extends HTMLElement {
     const next = nearest(ahead, (seat) => {
       const along = (seat.x - from.x) * dx + (seat.y - from.y) * dy;
       const across = Math.abs((seat.x - from.x) * dy - (seat.y - from.y) * dx);
-      return along + 2.5 * across;
+      const neighbour = seat.section === from.section && seat.row === from.row;
+      return (along + 2.5 * across) * (neighbour ? 0.6 : 1);
     });
     if (next) this.go(next);
   }
@@ -259,7 +261,7 @@ export class SeatMap extends HTMLElement {
 
   /** @param {Seat} seat */
   tip(seat) {
-    const tip = this.part("tip");
+    const tip = this.piece("tip");
     const box = seat.shape.getBoundingClientRect();
     const map = tip.parentElement.getBoundingClientRect();
     const where = document.createElement("b");
@@ -273,7 +275,7 @@ export class SeatMap extends HTMLElement {
   }
 
   hideTip() {
-    this.part("tip").hidden = true;
+    this.piece("tip").hidden = true;
   }
 
   showLegend() {
@@ -285,7 +287,7 @@ export class SeatMap extends HTMLElement {
   }
 
   showChoice() {
-    const list = this.part("chosen-list");
+    const list = this.piece("chosen-list");
     const chosen = [...this.mine.values()];
     list.replaceChildren(...chosen.map((seat) => {
       const item = document.createElement("li");
@@ -305,18 +307,18 @@ export class SeatMap extends HTMLElement {
       item.append(words, cost, away, field);
       return item;
     }));
-    const hold = this.part("hold");
+    const hold = this.piece("hold");
     hold.disabled = chosen.length === 0;
     hold.textContent = chosen.length === 0 ? "Hold seats" : `Hold ${chosen.length} ${chosen.length === 1 ? "seat" : "seats"}`;
-    this.part("none").hidden = chosen.length > 0;
-    this.part("sum").hidden = chosen.length === 0;
-    this.part("choice").classList.toggle("some", chosen.length > 0);
-    this.part("total").textContent = total(chosen.map((seat) => this.levels[seat.level]));
+    this.piece("none").hidden = chosen.length > 0;
+    this.piece("sum").hidden = chosen.length === 0;
+    this.piece("choice").classList.toggle("some", chosen.length > 0);
+    this.piece("total").textContent = total(chosen.map((seat) => this.levels[seat.level]));
   }
 
   /** @param {string} text @param {"" | "warn" | "bad"} tone */
   say(text, tone = "") {
-    const place = this.part("say");
+    const place = this.piece("say");
     place.textContent = text;
     place.className = `say note ${tone}`;
     place.hidden = !text;
