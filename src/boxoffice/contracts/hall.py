@@ -24,7 +24,7 @@ class BadHallError(ValueError):
     """A seat map that cannot be read; the text says where."""
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One row: its label, its blocks from the audience's left, and the marks of single seats by label."""
 
     row: str

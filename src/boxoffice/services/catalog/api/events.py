@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from boxoffice.contracts.http.catalog import EventAnswer
 from boxoffice.runtime import idempotency, web
@@ -145,12 +145,12 @@ class EventsController(Controller):
         maybe_caller: Caller | None,
         parts: Parts,
         status: State | None = None,
-        venue: Annotated[int | None, Parameter(query="venueId", ge=1, le=2**53)] = None,
-        category: Annotated[int | None, Parameter(query="categoryId", ge=1, le=2**53)] = None,
-        organisation: Annotated[UUID | None, Parameter(query="organisationId")] = None,
-        date_from: Annotated[str | None, Parameter(query="dateFrom", max_length=40)] = None,
-        date_to: Annotated[str | None, Parameter(query="dateTo", max_length=40, description="Exclusive.")] = None,
-        sort_dir: Annotated[str, Parameter(query="sortDir", pattern="^(asc|desc)$")] = "asc",
+        venue: Annotated[int | None, QueryParameter(name="venueId", ge=1, le=2**53)] = None,
+        category: Annotated[int | None, QueryParameter(name="categoryId", ge=1, le=2**53)] = None,
+        organisation: Annotated[UUID | None, QueryParameter(name="organisationId")] = None,
+        date_from: Annotated[str | None, QueryParameter(name="dateFrom", max_length=40)] = None,
+        date_to: Annotated[str | None, QueryParameter(name="dateTo", max_length=40, description="Exclusive.")] = None,
+        sort_dir: Annotated[str, QueryParameter(name="sortDir", pattern="^(asc|desc)$")] = "asc",
         page_no: PageNo = 0,
         page_size: PageSize = 20,
     ) -> Response[EventsView]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.params import HeaderParameter, PathParameter, QueryParameter
 
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import Caller
@@ -32,7 +32,7 @@ MAX_ID = 2**53 - 1
 MAX_PAGE_NO = 1_000_000
 ETAG = re.compile(r'(?:W/)?"v(\d{1,18})(?:-[01])?"')
 
-Id = Annotated[int, Parameter(le=MAX_ID)]
+Id = Annotated[int, PathParameter(le=MAX_ID)]
 BodyId = Annotated[int, msgspec.Meta(ge=1, le=MAX_ID)]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")]
 Text = Annotated[str, msgspec.Meta(max_length=10_000, pattern=r"^[^\x00]*$")]
@@ -45,13 +45,13 @@ Time = Annotated[
         examples=["2030-05-01T19:30:00"],
     ),
 ]
-PageNo = Annotated[int, Parameter(query="pageNo", ge=0, le=MAX_PAGE_NO, description="From 0.")]
-PageSize = Annotated[int, Parameter(query="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
+PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NO, description="From 0.")]
+PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
 Key = Annotated[
     str | None,
-    Parameter(header="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
+    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
 ]
-IfMatch = Annotated[str | None, Parameter(header="If-Match", description="The ETag of what you have seen.")]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="The ETag of what you have seen.")]
 AnyRequest = Request[Any, Any, Any]
 
 

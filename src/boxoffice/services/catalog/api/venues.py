@@ -5,7 +5,7 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Response, delete, get, post, put
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from boxoffice.contracts.hall import Hall
 from boxoffice.contracts.http.catalog import SeatMapAnswer, VenueAnswer
@@ -104,7 +104,7 @@ class VenuesController(Controller):
         self,
         request: AnyRequest,
         parts: Parts,
-        organisation: Annotated[UUID | None, Parameter(query="organisationId")] = None,
+        organisation: Annotated[UUID | None, QueryParameter(name="organisationId")] = None,
         page_no: PageNo = 0,
         page_size: PageSize = 20,
     ) -> Response[VenuesView]:

@@ -144,7 +144,7 @@ def next_state(state: State, action: Action) -> State:
     """
     after = TRANSITIONS.get((state, action))
     if after is None:
-        raise MoveRefusedError(f"A {state} event cannot be {PAST[action]}.", status=str(state), action=str(action))
+        raise MoveRefusedError(f"A {state} event cannot be {PAST[action]}.", eventStatus=str(state), action=str(action))
     return after
 
 

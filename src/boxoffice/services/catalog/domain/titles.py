@@ -76,7 +76,7 @@ ABBREVIATIONS: Mapping[str, str] = {
     "MAJOR": "major", "MINOR": "minor", "FLAT": "flat", "SHARP": "sharp", "WOO": "WoO", "VERSION": "version",
 }  # fmt: skip
 SPELLED = re.compile(r"(\S+) \[([^\]]+)\]")
-WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*\.?", re.UNICODE)
+WORD = re.compile(r"(?<!\d)[^\W\d_]+(?:['\u2019][^\W\d_]+)*\.?", re.UNICODE)
 KEY = re.compile(r"\b([A-H])(-| )(FLAT|SHARP)\b")
 BEFORE_A_KEY = re.compile(r"\bA (?=(?:MAJOR|MINOR|FLAT|SHARP)\b)")
 LETTER_OF_KEY = "\ue000"
@@ -89,8 +89,13 @@ def title(text: str) -> str:
     words = _accents(tidy(text))
     if match := FILED_ARTICLE.match(words):
         words = f"{match['article']} {match['title']}{words[match.end() :]}"
-    words = BEFORE_A_KEY.sub(f"{LETTER_OF_KEY} ", KEY.sub(lambda m: f"{m[1]}-{m[3]}", words))
+    words = BEFORE_A_KEY.sub(f"{LETTER_OF_KEY} ", KEY.sub(_key, words))
     return _set(words).replace(LETTER_OF_KEY, "A")
+
+
+def _key(match: re.Match[str]) -> str:
+    letter = LETTER_OF_KEY if match[1] == "A" else match[1]
+    return f"{letter}-{match[3]}"
 
 
 def from_parts(plain_text: str, emphasised: list[str]) -> str:
@@ -123,7 +128,7 @@ def _set(text: str) -> str:
 
     def word(match: re.Match[str]) -> str:
         nonlocal first
-        found, begins = match[0], first or text[: match.start()].rstrip().endswith((":", "(", '"', "/", "-"))
+        found, begins = match[0], first or text[: match.start()].rstrip().endswith((":", "(", "[", '"', "/", "-"))
         first = False
         return _word(found, begins=begins, before_number=text[match.end() : match.end() + 1].isdigit())
 
