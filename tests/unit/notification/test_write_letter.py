@@ -104,6 +104,13 @@ class TestTicketsLetter:
         fact = made.order()
         assert all("Zo" not in (ticket.barcode or "") for ticket in fact.tickets)
 
+    @pytest.mark.parametrize(("total", "said"), [("299.00", True), ("0.00", False)])
+    def test_speaks_of_money_only_where_there_was_some(self, total: str, said: bool):  # noqa: FBT001
+        mail = made.read(write_letter(due_order(Template.TICKETS, made.order(total=total)), SENDER).content)
+        for kind in ("plain", "html"):
+            assert ("Total paid" in made.body(mail, kind)) is said
+            assert ("is paid and confirmed" in made.body(mail, kind)) is said
+
     def test_can_be_written_without_barcodes(self):
         tickets = tuple(msgspec.structs.replace(ticket, barcode=None) for ticket in made.order().tickets)
         mail = made.read(write_letter(due_order(Template.TICKETS, made.order(tickets=tickets)), SENDER).content)
@@ -124,8 +131,9 @@ class TestOtherLetters:
             assert "void" in made.body(mail, kind)
         assert mail["Subject"] == "Cancelled: Dvořák: From the New World"
 
-    def test_a_partial_cancellation_says_so(self):
-        mail = made.read(write_letter(due_order(Template.ORDER_CANCELLED, made.order(refund=None)), SENDER).content)
+    @pytest.mark.parametrize("refund", [None, "0.00"])
+    def test_a_partial_cancellation_says_so(self, refund: str | None):
+        mail = made.read(write_letter(due_order(Template.ORDER_CANCELLED, made.order(refund=refund)), SENDER).content)
         assert "Part of your booking" in made.body(mail, "plain")
         assert "no refund" in made.body(mail, "plain")
 

@@ -35,6 +35,9 @@ MAIL_POLICY = (
 SHOWN_IMAGES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """Types that a browser may show in place; everything else is a download."""
 CID = re.compile(r"""(["'(])cid:([^"')\s]+)""", re.IGNORECASE)
+HEAD = re.compile(r"<head\b[^>]*>", re.IGNORECASE)
+LINKS_OPEN_ASIDE = '<base target="_blank">'
+"""A link in a mail opens beside the mailbox, not within its frame."""
 
 
 class MailNotFoundError(DomainError):
@@ -161,8 +164,11 @@ async def mail_html(request: Request[Any, Any, Any], mail_id: FromPath[str]) -> 
         raise MailNotFoundError("This mail has no HTML part.")
     urls = {part.content_id: _url(mail_id, part) for part in mail.parts if part.content_id}
     shown = CID.sub(lambda match: match[1] + urls.get(match[2], "about:blank"), mail.html.text)
+    shown, in_head = HEAD.subn(lambda match: match[0] + LINKS_OPEN_ASIDE, shown, count=1)
     headers = {"Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
-    return Response('<base target="_blank">' + shown, media_type="text/html; charset=utf-8", headers=headers)
+    return Response(
+        shown if in_head else LINKS_OPEN_ASIDE + shown, media_type="text/html; charset=utf-8", headers=headers
+    )
 
 
 @get("/messages/{mail_id:str}/parts/{number:int}", include_in_schema=False)

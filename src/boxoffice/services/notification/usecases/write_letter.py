@@ -5,6 +5,7 @@ It takes some milliseconds of a processor: run it in a thread.
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, assert_never
 
 import msgspec
@@ -95,7 +96,8 @@ def _order_values(order: OrderFact, sender: Sender) -> dict[str, Any]:
         "time": time,
         "link": f"{sender.public_url}/bookings/{order.order_id}",
         "policy": _policy(order),
-        "with_codes": any(ticket.barcode for ticket in order.tickets),
+        "free": Decimal(order.total) == 0,
+        "refund": order.refund if order.refund and Decimal(order.refund) > 0 else "",
     }
 
 
