@@ -25,7 +25,7 @@ EVENT = EventId(7)
 START_PAYMENT = """
 WITH p AS (
   INSERT INTO payments (payment_id, order_id, attempt, provider, provider_ref, state, total_minor, currency)
-  SELECT $2, order_id, 1 + (SELECT count(*) FROM payments WHERE order_id = $1), 'paypal', $2::text, $3,
+  SELECT $2::uuid, order_id, 1 + (SELECT count(*) FROM payments WHERE order_id = $1), 'paypal', $2::uuid::text, $3,
          total_minor, currency FROM orders WHERE order_id = $1),
 o AS (UPDATE orders SET state = 'paying', version = version + 1, pay_deadline = clock_timestamp() + interval '10 min'
        WHERE order_id = $1 AND state = 'held')

@@ -12,8 +12,8 @@ from boxoffice.services.sales.domain.ticket import Ticket, TicketState
 from boxoffice.services.sales.store.records import plain_uuid
 
 ISSUE = """
-INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id)
-SELECT ticket_id, $3, seat_id, $4, $5, price_minor, currency, 'valid', $6
+INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at)
+SELECT ticket_id, $3, seat_id, $4, $5, price_minor, currency, 'valid', $6, (SELECT clock_timestamp())
 FROM unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id)
 JOIN event_seats s USING (seat_id) WHERE s.event_id = $3 AND s.order_id = $4 AND s.state = 'sold'
 """
