@@ -315,7 +315,7 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("", {"dateFrom": "soon"}, 422, "search.invalid_query"),
     ("", {"q": "x" * 60_000}, 422, "search.invalid_query"),
     ("", {"facets": "shoes"}, 422, "search.invalid_query"),
-    ("", {"near": "22.29,114.17", "radiusKm": 5}, 501, "search.nearby_not_built"),
+    ("", {"near": "22.29,114.17", "radiusKm": 5}, 501, "request.not_implemented"),
     ("/suggest", {"q": "x" * 60_000}, 422, "search.invalid_query"),
     ("/suggest", {"q": "a", "limit": 1_000}, 422, "search.invalid_query"),
     ("/getAll", {"pageSize": 101}, 422, "search.invalid_query"),

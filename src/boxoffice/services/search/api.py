@@ -2,7 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get
@@ -11,12 +11,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
 from boxoffice.kernel.clock import rfc3339
-from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.money import Money
+from boxoffice.runtime import web
 from boxoffice.runtime.web import View
-from boxoffice.services.search.domain.criteria import DEFAULT_PAGE_SIZE, Criteria, criteria
+from boxoffice.services.search.domain.criteria import DEFAULT_PAGE_SIZE, BadSearchError, Criteria, criteria
 from boxoffice.services.search.domain.listing import Entry, SaleState, sale_state
-from boxoffice.services.search.providers.engine import Matching, SuggestionKind
+from boxoffice.services.search.providers.engine import Matching, SearchUnavailableError, SuggestionKind
 from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.find_events import Answer, find_events
 from boxoffice.services.search.usecases.suggest_names import MAX_SUGGESTIONS, suggest_names
@@ -25,14 +25,6 @@ CACHE = "public, max-age=5, stale-while-revalidate=30"
 """A proxy may answer the crowd; nobody sees a sale state that is older than a few seconds for long."""
 SHORT = 240
 """Characters of a description in a hit."""
-
-
-class NearbyNotBuiltError(DomainError):
-    """Search around a point is not there yet."""
-
-    code: ClassVar[str] = "search.nearby_not_built"
-    category: ClassVar[Category] = Category.NOT_IMPLEMENTED
-    title: ClassVar[str] = "Search around a point is not built yet"
 
 
 class HitVenue(View, frozen=True, kw_only=True):
@@ -119,6 +111,7 @@ PageSize = Annotated[int, QueryParameter(name="pageSize", description="1 to 100.
     "/search",
     summary="Find events",
     responses={200: ResponseSpec(data_container=Page, description="One page of hits")},
+    opt=web.refuses(BadSearchError, SearchUnavailableError, web.NotImplementedYetError),
 )
 async def search(
     *,
@@ -150,7 +143,7 @@ async def search(
 ) -> Response[bytes]:
     """Find events by words, place, days and category, closest first, upcoming before past."""
     if near or radius_km:
-        raise NearbyNotBuiltError("Ask by place instead: location=Hong Kong.")
+        raise web.NotImplementedYetError("Ask by place instead: location=Hong Kong.")
     asked = criteria(
         texts={
             "q": q, "eventName": event_name, "location": location, "venueName": venue_name,
@@ -166,6 +159,7 @@ async def search(
     "/search/getAll",
     summary="List all events",
     responses={200: ResponseSpec(data_container=Page, description="One page of events")},
+    opt=web.refuses(BadSearchError, SearchUnavailableError),
 )
 async def get_all(
     request: Request[Any, Any, Any], state: State, page_no: PageNo = 0, page_size: PageSize = DEFAULT_PAGE_SIZE
@@ -178,6 +172,7 @@ async def get_all(
     "/search/suggest",
     summary="Complete what is being typed",
     responses={200: ResponseSpec(data_container=Suggestions, description="Names")},
+    opt=web.refuses(BadSearchError, SearchUnavailableError),
 )
 async def suggest(
     request: Request[Any, Any, Any],

@@ -97,16 +97,18 @@ class Shelf:
         self.root.mkdir(parents=True, exist_ok=True)
         if self._lock is None:
             self._lock = _claim(self.root / LOCK)
-        previous, self._engine = self._engine, None
+        previous = self._engine
         if previous is not None:
-            previous.close()
-        folder = self._current()
+            previous.close()  # a writer lets go of the folder; questions are answered from it until the new one is there
+        fresh, folder = None, self._current()
         if folder is not None:
             try:
-                self._engine = TantivyEngine(folder, writing=self.writing)
+                fresh = TantivyEngine(folder, writing=self.writing)
             except (BrokenIndexError, IndexInUseError) as error:
                 _log.warning("index.unusable", reason=str(error), folder=folder.name, writing=self.writing)
-        if self._engine is None and self.writing:
+        if fresh is not None:
+            self._engine = fresh
+        elif self.writing:
             self._begin_empty()
 
     def check(self) -> None:

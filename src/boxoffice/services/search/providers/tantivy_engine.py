@@ -4,8 +4,7 @@ One process writes (tantivy's own lock on the folder), any number read. A commit
 """
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -85,7 +84,7 @@ class TantivyEngine:
 
     def __init__(self, folder: Path, *, writing: bool) -> None:
         self.folder = folder
-        with _reporting_damage():
+        with _opening():
             if (folder / VERSION_FILE).read_text() != str(SCHEMA_VERSION):
                 raise BrokenIndexError("the index is of another version")
             self._index = tantivy.Index.open(str(folder))
@@ -287,34 +286,28 @@ def _writer(index: Any) -> Any:
         raise
 
 
-@contextmanager
-def _reporting_damage() -> Iterator[None]:
-    """Turn whatever an index that cannot be opened raises into one error."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise BrokenIndexError(str(error)) from error
-    except BaseException as error:
-        if _is_panic(error):
-            raise BrokenIndexError(str(error)) from error
-        raise
+class _failing_as:  # noqa: N801 - reads as a phrase where it is used
+    """Turn whatever the library raises into one error of ours.
 
+    A panic of the Rust library is no ``Exception``: left alone it would take the whole process along.
+    """
 
-@contextmanager
-def _asking() -> Iterator[None]:
-    """Turn a failing index into a refusal."""
-    try:
-        yield
-    except (ValueError, OSError, msgspec.DecodeError) as error:
-        _log.warning("index.failed", error=str(error))
-        raise SearchUnavailableError("The index cannot be read; it is being looked after.") from error
-    except BaseException as error:
-        if _is_panic(error):
+    def __init__(self, refusal: Callable[[], Exception]) -> None:
+        self._refusal = refusal
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        """Translate what was raised, if it is the library's."""
+        if isinstance(error, ValueError | OSError | msgspec.DecodeError) or type(error).__name__ == "PanicException":
             _log.warning("index.failed", error=str(error))
-            raise SearchUnavailableError("The index cannot be read; it is being looked after.") from error
-        raise
+            raise self._refusal() from error
 
 
-def _is_panic(error: BaseException) -> bool:
-    """Tell a panic of the Rust library: it is no Exception and would take the whole process along."""
-    return type(error).__name__ == "PanicException"
+def _asking() -> _failing_as:
+    return _failing_as(lambda: SearchUnavailableError("The index cannot be read; it is being looked after."))
+
+
+def _opening() -> _failing_as:
+    return _failing_as(lambda: BrokenIndexError("the index cannot be opened"))
