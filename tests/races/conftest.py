@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
-from boxoffice.runtime.database import Database
 from tests.support.audit import assert_clean
 from tests.support.sales_apps import Apps, running_apps
 from tests.support.tokens import TokenFactory
+
+from boxoffice.runtime.database import Database
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from tests.support.sales import EVENT, put_on_sale
 
 from boxoffice.kernel.ids import SeatId, UserId
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.domain.refusals import LimitReachedError, SeatsTakenError
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
-from tests.support.sales import EVENT, put_on_sale
 
 LIMIT = 8
 BUSY = (DatabaseBusyError, DatabaseUnavailableError)

@@ -12,14 +12,14 @@ from uuid import UUID, uuid4
 import asyncpg
 import msgspec
 import pytest
+from tests.support.sales import EVENT, put_on_sale
+from tests.support.sales_apps import Apps
 
 from boxoffice.kernel.ids import OrderId, SeatId, UserId
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
 from boxoffice.services.sales.domain.refusals import SeatsTakenError
 from boxoffice.services.sales.usecases.audit import audit
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
-from tests.support.sales import EVENT, put_on_sale
-from tests.support.sales_apps import Apps
 
 CLIENTS, SEATS, TRIES = 200, 50, 40
 
@@ -40,9 +40,7 @@ def wishes(seats: Sequence[SeatId], seed: int) -> list[tuple[UserId, tuple[SeatI
     """Every client wants one to three seats, most of them near the front."""
     chance = random.Random(seed)
     hot = list(seats) + list(seats[:10]) * 5
-    return [
-        (UserId(uuid4()), tuple(sorted(set(chance.choices(hot, k=chance.randint(1, 3)))))) for _ in range(CLIENTS)
-    ]
+    return [(UserId(uuid4()), tuple(sorted(set(chance.choices(hot, k=chance.randint(1, 3)))))) for _ in range(CLIENTS)]
 
 
 async def sell_as_the_seed_does(database: Database, user: UserId, seats: Sequence[SeatId]) -> None:
@@ -117,9 +115,7 @@ async def hold_all(database: Database, seats: Sequence[SeatId]) -> tuple[list[Or
 
     async def one(user: UserId, wanted: tuple[SeatId, ...]) -> None:
         try:
-            body = await patiently(
-                lambda: place_hold(database, Wish(user_id=user, event_id=EVENT, seat_ids=wanted))
-            )
+            body = await patiently(lambda: place_hold(database, Wish(user_id=user, event_id=EVENT, seat_ids=wanted)))
         except SeatsTakenError as refusal:
             named = {seat["ticketId"] for seat in refusal.context["taken"]}  # type: ignore[index,attr-defined]
             assert named, "a loser hears which seats are gone"

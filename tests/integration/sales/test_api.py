@@ -61,9 +61,7 @@ class TestCreateTickets:
             {"name": "Front", "price": "80", "seats": [{"section": "Stalls", "rows": ["A"]}]},
             {"name": "Rest", "price": "40"},
         ]
-        answer = await apps.tickets.post(
-            draft, json={"seatMapId": 1, "priceLevels": levels}, headers=apps.organiser()
-        )
+        answer = await apps.tickets.post(draft, json={"seatMapId": 1, "priceLevels": levels}, headers=apps.organiser())
         assert answer.status_code == 201, answer.text
         seats = answer.json()
         assert len(seats) == 24  # 25 places, one kept by the house
@@ -216,7 +214,12 @@ class TestReadTickets:
 
     async def test_documents_of_nothing(self, apps: Apps) -> None:
         _, headers = apps.buyer()
-        for path in (f"/tickets/{uuid4()}.pdf", "/tickets/nonsense.pdf", "/tickets/nonsense", f"/tickets/{uuid4()}/qr.png"):
+        for path in (
+            f"/tickets/{uuid4()}.pdf",
+            "/tickets/nonsense.pdf",
+            "/tickets/nonsense",
+            f"/tickets/{uuid4()}/qr.png",
+        ):
             problem(await apps.tickets.get(path, headers=headers), 404, "sales.ticket_not_found")
 
 
@@ -372,7 +375,8 @@ class TestBookings:
         problem(answer, 403, "sales.not_your_event")
 
     @pytest.mark.parametrize(
-        "query", [{"pageSize": 10**9}, {"pageSize": 0}, {"pageSize": -1}, {"pageNo": -1}, {"pageNo": "x"}, {"pageNo": 10**30}]
+        "query",
+        [{"pageSize": 10**9}, {"pageSize": 0}, {"pageSize": -1}, {"pageNo": -1}, {"pageNo": "x"}, {"pageNo": 10**30}],
     )
     async def test_bad_pages(self, apps: Apps, query: dict[str, Any]) -> None:
         answer = await apps.bookings.get("/bookings", params=query, headers=apps.buyer()[1])
@@ -383,7 +387,9 @@ class TestBookings:
         _, headers = apps.buyer()
         booking = (await reserve(apps, headers, ticketIds=seats)).json()["bookingId"]
         problem(
-            await apps.bookings.delete(f"/bookings/{booking}/hold", headers=apps.buyer()[1]), 404, "sales.booking_not_found"
+            await apps.bookings.delete(f"/bookings/{booking}/hold", headers=apps.buyer()[1]),
+            404,
+            "sales.booking_not_found",
         )
         for _ in range(2):
             assert (await apps.bookings.delete(f"/bookings/{booking}/hold", headers=headers)).status_code == 204
@@ -392,7 +398,9 @@ class TestBookings:
 
     async def test_later_calls_say_so(self, apps: Apps) -> None:
         headers = apps.buyer()[1]
-        answer = await apps.bookings.post(f"/bookings/{uuid4()}/exchange", json={"give": [], "take": []}, headers=headers)
+        answer = await apps.bookings.post(
+            f"/bookings/{uuid4()}/exchange", json={"give": [], "take": []}, headers=headers
+        )
         problem(answer, 501, "request.not_implemented")
         answer = await apps.bookings.patch(f"/bookings/{uuid4()}/attendees", json={}, headers=headers)
         problem(answer, 501, "request.not_implemented")
@@ -518,5 +526,3 @@ class TestOpenApi:
         ):
             document = (await client.get("http://test/openapi/openapi.json")).json()
             assert path in document["paths"]
-
-
