@@ -1,5 +1,6 @@
 import io
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -7,7 +8,7 @@ import zxingcpp
 from PIL import Image
 from pypdf import PdfReader
 
-from boxoffice.runtime.documents import TicketDocument, render_tickets, ticket_pdf
+from boxoffice.runtime.documents import TicketDocument, order_number, render_tickets, ticket_pdf
 from boxoffice.runtime.documents.ticket import local_time, page, typeset
 
 BARCODE = "BX1:" + "A7Q2" * 44
@@ -118,3 +119,8 @@ class TestLocalTime:
     @pytest.mark.parametrize("zone", ["Nowhere/Town", "", "../../etc/passwd", "/etc/passwd", "America", "x" * 9_000])
     def test_falls_back_to_utc(self, zone: str):
         assert local_time(datetime(2026, 7, 1, 23, 30, tzinfo=UTC), zone)[1] == "23:30 UTC"
+
+
+class TestOrderNumber:
+    def test_is_short_enough_to_read_out(self):
+        assert order_number(UUID("8c1f42d0-9a7e-4a52-8f2c-3f6f0a1b2c3d")) == "8C1F42D0"

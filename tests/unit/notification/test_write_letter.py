@@ -137,6 +137,21 @@ class TestOtherLetters:
         assert "Part of your booking" in made.body(mail, "plain")
         assert "no refund" in made.body(mail, "plain")
 
+    @pytest.mark.parametrize(
+        ("reason", "words"),
+        [
+            ("by_organiser", "is cancelled by the organiser"),
+            ("event_cancelled", "the event is cancelled"),
+            ("by_customer", "is cancelled"),
+        ],
+    )
+    def test_a_cancellation_says_whose_doing_it_was(self, reason: str, words: str):
+        fact = made.order(state="cancelled", refund="299.00", reason=reason)
+        mail = made.read(write_letter(due_order(Template.ORDER_CANCELLED, fact), SENDER).content)
+        for kind in ("plain", "html"):
+            assert words in made.body(mail, kind).replace("</strong>", "")
+            assert ("organiser" in made.body(mail, kind)) is (reason == "by_organiser")
+
     def test_a_refund_says_the_sum(self):
         mail = made.read(write_letter(due_order(Template.REFUNDED, made.order(refund="149.50")), SENDER).content)
         assert "149.50 USD" in made.body(mail, "plain")
