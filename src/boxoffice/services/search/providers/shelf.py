@@ -99,7 +99,7 @@ class Shelf:
             self._lock = _claim(self.root / LOCK)
         previous = self._engine
         if previous is not None:
-            previous.close()  # a writer lets go of the folder; questions are answered from it until the new one is there
+            previous.close()  # a writer lets go of the folder; it answers until the new one is there
         fresh, folder = None, self._current()
         if folder is not None:
             try:
