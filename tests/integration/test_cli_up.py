@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from tests.support.commands import Up, run, up
+from tests.support.commands import Up, alive, run, up
 
 from boxoffice.cli.exits import Exit
 
@@ -134,7 +134,7 @@ class TestStopping:
                 shop.process.send_signal(signal.SIGINT)
                 assert shop.process.wait(10) == Exit.INTERRUPTED
             assert time.monotonic() - began < 3
-            assert not psutil.wait_procs(family, timeout=2)[1]
+            assert not alive(family)
         with up(tmp_path / "d", "--no-demo"):
             pass
 

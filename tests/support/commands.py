@@ -65,8 +65,7 @@ class Up:
         family = self.family()
         self.process.send_signal(number)
         code = self.process.wait(STOP_S)
-        left = psutil.wait_procs(family, timeout=2)[1]
-        assert not left, f"left behind: {left}"
+        assert not alive(family)
         return code
 
     def kill_everything(self) -> None:
@@ -90,6 +89,11 @@ class Up:
                 pass
             time.sleep(0.05)
         pytest.fail(f"the shop is not up (code {self.process.poll()}):\n{self.log.read_text()[-3000:]}")
+
+
+def alive(family: Sequence[psutil.Process]) -> list[psutil.Process]:
+    """Those that have not ended shortly after; one that its new parent has yet to bury has."""
+    return [one for one in psutil.wait_procs(family, timeout=2)[1] if one.status() != psutil.STATUS_ZOMBIE]
 
 
 @contextmanager

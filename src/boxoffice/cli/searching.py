@@ -28,27 +28,26 @@ def _group() -> None:
 @search.command("rebuild")
 def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR, settings: SettingsFile = None) -> None:
     """Build the index again from the catalog, without a moment in which nothing is found."""
-    from boxoffice.services.search.providers.engine import IndexInUseError
-
     with reaching(data_dir, "catalog", settings_file=settings) as known:
-        try:
-            count = asyncio.run(_alone(known))
-        except IndexInUseError:
+        count = asyncio.run(_alone(known))
+        if count is None:
             _ask(Path(required(known, "search_index_dir")))
             console.done("The running shop rebuilt its index")
         else:
             console.done(f"The index lists {count} events")
 
 
-async def _alone(settings: Settings) -> int:
-    """Rebuild here; catalog is asked at its address, or in this process when it has none."""
-    from contextlib import AsyncExitStack
+async def _alone(settings: Settings) -> int | None:
+    """Rebuild here; returns how many events are listed, none when another process writes the index.
 
-    from rich.progress import Progress
+    Catalog is asked at its address, or in this process when it has none.
+    """
+    from contextlib import AsyncExitStack, suppress
 
     from boxoffice.apps import catalog
     from boxoffice.runtime.peers import Peers
     from boxoffice.services.search.app import rebuild_alone
+    from boxoffice.services.search.providers.engine import IndexInUseError
 
     peers = Peers(peer_urls(settings))
     async with AsyncExitStack() as stack:
@@ -57,11 +56,9 @@ async def _alone(settings: Settings) -> int:
             app = catalog.create(settings, peers)
             peers.attach("catalog", app)
             await stack.enter_async_context(app.lifespan())
-        progress = stack.enter_context(Progress(console=console.out, transient=True))
-        bar = progress.add_task("Index events", total=None)
-        return await rebuild_alone(
-            settings, peers, progress=lambda done, of: progress.update(bar, completed=done, total=of)
-        )
+        with console.counting("Index events") as progress, suppress(IndexInUseError):
+            return await rebuild_alone(settings, peers, progress=progress)
+    return None
 
 
 def _ask(index: Path) -> None:

@@ -26,10 +26,18 @@ Step = Callable[[], Coroutine[Any, Any, None]]
 """Something to be awaited once."""
 
 
+async def _nothing() -> None:
+    """Prepare nothing."""
+
+
 class _Server(uvicorn.Server):
     """uvicorn without its own idea of signals: ours also covers starting and the children."""
 
     when_up: Callable[[], None] = staticmethod(lambda: None)
+
+    def finish(self) -> None:
+        """Accept no more, finish what was begun, then end."""
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -69,7 +77,7 @@ def serve(
     signals: StopSignals,
     running: Callable[[], AbstractAsyncContextManager[None]],
     watch: Watch = lambda: None,
-    prepare: Step | None = None,
+    prepare: Step = _nothing,
     when_up: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until somebody asks to stop or something that we watch breaks.
@@ -80,9 +88,14 @@ def serve(
     :raises Exception: what ``running`` raised while starting, or what ``watch`` reported.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(
-            _serve(app, listener, signals=signals, running=running, watch=watch, prepare=prepare, when_up=when_up)
-        )
+        try:
+            runner.run(
+                _serve(app, listener, signals=signals, running=running, watch=watch, prepare=prepare, when_up=when_up)
+            )
+        except asyncio.CancelledError:
+            if not signals.asked:
+                raise
+            raise AskedToStopError from None
 
 
 async def _serve(
@@ -92,7 +105,7 @@ async def _serve(
     signals: StopSignals,
     running: Callable[[], AbstractAsyncContextManager[None]],
     watch: Watch,
-    prepare: Step | None,
+    prepare: Step,
     when_up: Callable[[], None],
 ) -> None:
     server = _Server(
@@ -106,38 +119,28 @@ async def _serve(
 
     server.when_up = when_up
 
-    def finish() -> None:
-        server.should_exit = True
-
+    starting = asyncio.current_task()
+    assert starting
+    signals.finish = starting.cancel  # until requests are answered, stopping means to leave off
     if signals.asked:
         return
     async with running():
-        if prepare is not None:
-            await _unless_asked_to_stop(prepare, signals)
-        signals.finish = finish
-        watching = asyncio.create_task(_watch(server, watch))
-        try:
-            await server.serve(sockets=[listener])
-        finally:
-            watching.cancel()
-            [outcome] = await asyncio.gather(watching, return_exceptions=True)
-    if isinstance(outcome, Exception):
+        # What fails is raised outside: the lifespans would wrap it in groups of exceptions.
+        [outcome] = await asyncio.gather(prepare(), return_exceptions=True)
+        if outcome is None:
+            signals.finish = server.finish
+            outcome = await _answer(server, listener, watch)
+    if outcome is not None:
         raise outcome
 
 
-async def _unless_asked_to_stop(prepare: Step, signals: StopSignals) -> None:
-    """Await a step that may take minutes, until somebody asks to stop.
-
-    :raises AskedToStopError: when somebody did.
-    """
-    task = asyncio.create_task(prepare())
-    signals.finish = task.cancel
-    try:
-        await task
-    except asyncio.CancelledError:
-        if signals.asked:
-            raise AskedToStopError from None
-        raise
+async def _answer(server: _Server, listener: socket.socket, watch: Watch) -> BaseException | None:
+    """Answer requests until somebody asks to stop; returns what broke meanwhile, if something did."""
+    watching = asyncio.create_task(_watch(server, watch))
+    await server.serve(sockets=[listener])
+    watching.cancel()
+    [broken] = await asyncio.gather(watching, return_exceptions=True)
+    return None if isinstance(broken, asyncio.CancelledError) else broken
 
 
 async def _watch(server: uvicorn.Server, watch: Watch) -> None:

@@ -57,6 +57,10 @@ class Child:
                 raise self.failure(f"{self.name} was not ready within {seconds:.0f} seconds")
             time.sleep(POLL_S)
 
+    def wait(self) -> int:
+        """Wait for its end; returns its exit code."""
+        return self._popen.wait()
+
     def ask(self) -> None:
         """Ask it to end, without waiting."""
         if self.running() and not self._asked:
@@ -73,7 +77,7 @@ class Child:
 
     def kill(self) -> None:
         """End it and everything that it started, at once."""
-        if self.running():
+        if self.running():  # else its number may be somebody else's by now
             os.killpg(self.pid, signal.SIGKILL)
         self._popen.wait()
 

@@ -5,7 +5,6 @@ cluster appears whole or not at all (initdb works in a draft folder that is rena
 """
 
 import signal
-import subprocess
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
@@ -18,7 +17,6 @@ from boxoffice.runtime.embedded.errors import (
     EngineFailedError,
     FolderUnusableError,
     from_os_error,
-    is_about_a_full_disk,
 )
 from boxoffice.runtime.embedded.ports import LOOPBACK, free_port
 from boxoffice.runtime.embedded.secrets import write_private
@@ -139,32 +137,39 @@ def ready(server: Postgres, folder: Path, *, log: Path, durable: bool = True) ->
 
 
 def _initialise(found: Programs, folder: Path, *, password: str, durable: bool) -> None:
-    draft = folder.with_name(folder.name + ".new")
+    draft, log = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".new.log")
     password_file = folder.with_name(folder.name + ".password")
+    child.end_leftovers(draft, stop_signal=signal.SIGKILL, seconds=STOP_S)
     _remove_tree(draft)
-    locale = ["--locale-provider=builtin"] if found.major >= BUILTIN_LOCALES_SINCE else []
     try:
         draft.mkdir(mode=0o700, parents=True)
         write_private(password_file, password + "\n")
         found.own(draft)
         found.own(password_file)
-        made = subprocess.run(  # noqa: S603 - our own command line
-            found.command(
-                "initdb", "-D", draft, "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password_file}",
-                *locale, "--locale=C.UTF-8", "--encoding=UTF8", *([] if durable else ["--no-sync"]),
-            ),
-            capture_output=True, check=False, text=True,
-        )  # fmt: skip
-        if made.returncode != 0:
-            if is_about_a_full_disk(made.stderr):
-                raise OSError(28, "No space left on device")  # noqa: TRY301 - said plainly below, like our own writes
-            raise EngineFailedError(f"PostgreSQL could not make its files. It said:\n{made.stderr.strip()}")
+        _run_initdb(found, draft, password_file, log=log, durable=durable)
         draft.rename(folder)
     except OSError as error:
         _remove_tree(draft)
         raise from_os_error(error, doing="making PostgreSQL's files") from error
     finally:
         password_file.unlink(missing_ok=True)
+        log.unlink(missing_ok=True)
+
+
+def _run_initdb(found: Programs, draft: Path, password_file: Path, *, log: Path, durable: bool) -> None:
+    locale = ["--locale-provider=builtin"] if found.major >= BUILTIN_LOCALES_SINCE else []
+    initdb = child.start(
+        found.command(
+            "initdb", "-D", draft, "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password_file}",
+            *locale, "--locale=C.UTF-8", "--encoding=UTF8", *([] if durable else ["--no-sync"]),
+        ),
+        name="initdb", log=log, folder=draft, stop_signal=signal.SIGKILL,
+    )  # fmt: skip
+    try:
+        if initdb.wait() != 0:
+            raise initdb.failure("PostgreSQL could not make its files")
+    finally:
+        initdb.kill()
 
 
 def _remove_tree(folder: Path) -> None:
