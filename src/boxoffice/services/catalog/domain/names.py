@@ -52,11 +52,11 @@ def person(text: str) -> str | None:
         return ODD[filed]
     if match := TWO_PEOPLE.fullmatch(filed):
         surname, given, joint, other_surname, other_given = match.groups()
-        return f"{given} {surname} {joint} {other_given} {other_surname}"
+        return tidy(f"{given} {surname} {joint} {other_given} {other_surname}")
     surname, *rest = (part.strip() for part in filed.split(","))
     if not rest or surname.split(" ")[-1].lower() in GROUPS:
-        return filed
-    return _several(surname, rest) or _one(surname, rest)
+        return filed.strip() or None
+    return tidy(_several(surname, rest) or _one(surname, rest)) or None
 
 
 def article_first(text: str) -> str:
