@@ -167,7 +167,7 @@ async def mail_html(request: Request[Any, Any, Any], mail_id: FromPath[str]) -> 
     shown, in_head = HEAD.subn(lambda match: match[0] + LINKS_OPEN_ASIDE, shown, count=1)
     headers = {"Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
     return Response(
-        shown if in_head else LINKS_OPEN_ASIDE + shown, media_type="text/html; charset=utf-8", headers=headers
+        shown if in_head else LINKS_OPEN_ASIDE + shown, media_type="text/html", headers=headers
     )
 
 
@@ -193,7 +193,7 @@ async def mail_raw(request: Request[Any, Any, Any], mail_id: FromPath[str]) -> R
 async def stylesheet() -> Response[str]:
     """Give the pages' style."""
     text = (TEMPLATES / "mailbox.css").read_text()
-    return Response(text, media_type="text/css; charset=utf-8", headers={"Cache-Control": "max-age=60"})
+    return Response(text, media_type="text/css", headers={"Cache-Control": "max-age=60"})
 
 
 @post("/delete", include_in_schema=False)
@@ -264,7 +264,7 @@ def _environment() -> jinja2.Environment:
 def _page(template: str, **values: object) -> Response[str]:
     headers: Mapping[str, str] = {"Content-Security-Policy": PAGE_POLICY, "Cache-Control": "no-store"}
     text = _environment().get_template(template).render(values)
-    return Response(text, media_type="text/html; charset=utf-8", headers=dict(headers))
+    return Response(text, media_type="text/html", headers=dict(headers))
 
 
 def _size(count: int) -> str:
