@@ -138,7 +138,7 @@ class TestPages:
         assert "second" not in pages.get("/mailbox", params={"to": "BUYER@example.org"}).text
         assert pages.get("/mailbox/api/messages", params={"to": "other@example.org"}).json()["total"] == 1
 
-    def test__shows_a_mail_in_a_sandbox_without_scripts(self, mailbox: Mailbox, pages: TestClient):
+    def test_shows_a_mail_in_a_sandbox_without_scripts(self, mailbox: Mailbox, pages: TestClient):
         send(mailbox, letter())
         mail_id = pages.get("/mailbox/api/messages").json()["mails"][0]["mailId"]
         page = pages.get(f"/mailbox/messages/{mail_id}")
@@ -172,12 +172,12 @@ class TestPages:
         assert pages.get(f"/mailbox/api/messages/{path}").status_code == 404
         assert pages.get(f"/mailbox/messages/{path}").status_code == 404
 
-    def test__answers_404_for_a_part_that_is_not_there(self, mailbox: Mailbox, pages: TestClient):
+    def test_answers_404_for_a_part_that_is_not_there(self, mailbox: Mailbox, pages: TestClient):
         send(mailbox, letter())
         mail_id = pages.get("/mailbox/api/messages").json()["mails"][0]["mailId"]
         assert pages.get(f"/mailbox/messages/{mail_id}/parts/9").status_code == 404
 
-    def test__deletes_everything_but_not_for_another_site(self, mailbox: Mailbox, pages: TestClient):
+    def test_deletes_everything_but_not_for_another_site(self, mailbox: Mailbox, pages: TestClient):
         send(mailbox, letter())
         assert pages.post("/mailbox/delete", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
         assert pages.get("/mailbox/api/messages").json()["total"] == 1
