@@ -166,9 +166,7 @@ async def mail_html(request: Request[Any, Any, Any], mail_id: FromPath[str]) -> 
     shown = CID.sub(lambda match: match[1] + urls.get(match[2], "about:blank"), mail.html.text)
     shown, in_head = HEAD.subn(lambda match: match[0] + LINKS_OPEN_ASIDE, shown, count=1)
     headers = {"Content-Security-Policy": MAIL_POLICY, "X-Frame-Options": "SAMEORIGIN", "Cache-Control": "no-store"}
-    return Response(
-        shown if in_head else LINKS_OPEN_ASIDE + shown, media_type="text/html", headers=headers
-    )
+    return Response(shown if in_head else LINKS_OPEN_ASIDE + shown, media_type="text/html", headers=headers)
 
 
 @get("/messages/{mail_id:str}/parts/{number:int}", include_in_schema=False)
