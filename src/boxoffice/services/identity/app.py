@@ -55,7 +55,7 @@ def build(settings: Settings, peers: Peers) -> Litestar:
                 public_url=settings.public_url.rstrip("/"),
             )
             await stack.enter_async_context(relay.running())
-            await stack.enter_async_context(running(jobs(database, relay, public_url=settings.public_url)))
+            await stack.enter_async_context(running(jobs(database, public_url=settings.public_url)))
             yield
 
     app: Litestar

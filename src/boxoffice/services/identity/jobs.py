@@ -2,7 +2,6 @@
 
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.jobs import Job
-from boxoffice.runtime.relay import Relay
 from boxoffice.services.identity.store import links, logins
 from boxoffice.services.identity.usecases.forgot_password import answer_wishes
 
@@ -15,7 +14,7 @@ AT_MOST = 1_000
 """Deleted in one go; more are left for the next round, so that no statement is long."""
 
 
-def jobs(database: Database, relay: Relay, *, public_url: str) -> list[Job]:
+def jobs(database: Database, *, public_url: str) -> list[Job]:
     """List the timers of identity."""
 
     async def answer() -> int:
@@ -25,7 +24,7 @@ def jobs(database: Database, relay: Relay, *, public_url: str) -> list[Job]:
         async with database.connection() as connection:
             gone = await logins.forget_old(connection, days=KEEP_DAYS, at_most=AT_MOST)
             gone += await links.forget_old(connection, days=KEEP_DAYS, at_most=AT_MOST)
-        return gone // AT_MOST + await relay.forget_old()
+        return gone // AT_MOST
 
     return [
         Job(name="identity.reset_mails", every_seconds=ANSWER_EVERY_S, run=answer),
