@@ -1,7 +1,6 @@
 """The sale over HTTP: what the contract promises, and every bad input with its status and code."""
 
 import base64
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -42,9 +41,9 @@ async def bought(apps: Apps, seats: list[int], headers: dict[str, str]) -> str:
 
 class TestCreateTickets:
     @pytest.fixture
-    async def draft(self, apps: Apps) -> AsyncIterator[str]:
+    async def draft(self, apps: Apps) -> str:
         apps.catalog.events[EVENT] = (event_fact(status="draft"), 1)
-        yield f"/tickets/event/{EVENT}/create"
+        return f"/tickets/event/{EVENT}/create"
 
     async def test_from_the_seeds_list(self, apps: Apps, draft: str) -> None:
         answer = await apps.tickets.post(draft, json=SEED_LIST, headers=apps.organiser())
