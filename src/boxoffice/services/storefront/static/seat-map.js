@@ -92,7 +92,7 @@ export class SeatMap extends HTMLElement {
       label: (seat) => this.label(seat), toggle: (seat) => this.toggle(seat), look: (seat) => this.look(seat),
     });
     this.list.recount();
-    for (const name of ["tools", "hint"]) this.piece(name).hidden = false;
+    for (const name of ["tools", "hint", "list-fold"]) this.piece(name).hidden = false;
     if (this.isOpen) this.piece("choice").hidden = false;
     this.piece("tools").addEventListener("click", (event) => this.tool(event.target.closest("button")?.dataset.zoom));
     svg.addEventListener("keydown", (event) => this.key(event));
@@ -281,7 +281,6 @@ export class SeatMap extends HTMLElement {
   showLegend() {
     for (const swatch of this.querySelectorAll("[data-swatch]")) {
       const look = Number(swatch.dataset.swatch) % LOOKS;
-      swatch.classList.add(`l${look}`);
       swatch.replaceChildren(shape("path", { d: SHAPES[look], class: "shape" }));
     }
   }

@@ -1,0 +1,354 @@
+"""Pages as a browser gets them: what they show, how they may be kept, and what their forms do at the API."""
+
+import re
+
+import httpx
+import pytest
+from tests.support.gateway import Asked, FakeGateway, problem
+from tests.unit.storefront.conftest import (
+    BOOKING,
+    SEATS,
+    SHOP,
+    TICKET,
+    availability,
+    booking,
+    browser,
+    event,
+    hidden,
+    log_in,
+)
+
+
+class TestPublicPages:
+    async def test_can_be_kept_by_proxies_and_answered_with_not_modified(self, visitor: httpx.AsyncClient) -> None:
+        first = await visitor.get("/events/7")
+        assert first.status_code == 200
+        assert first.headers["cache-control"].startswith("public, max-age=")
+        assert first.headers["vary"] == "Cookie"
+        assert "set-cookie" not in first.headers
+        again = await visitor.get("/events/7", headers={"if-none-match": first.headers["etag"]})
+        assert again.status_code == 304
+        assert not again.content
+
+    async def test_show_the_event_with_its_price_levels_and_what_is_free(self, visitor: httpx.AsyncClient) -> None:
+        page = (await visitor.get("/events/7")).text
+        assert "Mahler Symphony No. 5" in page
+        assert "Sunday 14 March 2027" in page
+        assert "<strong>19:30</strong>" in page  # on the venue's clock
+        assert re.search(r"80\.00 USD</b><span[^>]*>2 free", page)
+        assert re.search(r"40\.50 USD</b><span[^>]*>3 free", page)
+        assert 'data-letters="0001111"' in page
+        assert "Plan: the house" in page  # the credit of the seat map
+
+    async def test_run_no_script_but_our_files(self, visitor: httpx.AsyncClient) -> None:
+        page = await visitor.get("/")
+        policy = page.headers["content-security-policy"]
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert not re.search(r"<script(?![^>]*src=)", page.text)
+        assert not re.search(r"\son\w+=", page.text)
+        assert " style=" not in page.text
+
+    async def test_render_what_people_typed_as_text(self, gateway: FakeGateway, visitor: httpx.AsyncClient) -> None:
+        nasty = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+        gateway.answers["GET /events/7"] = (200, event(name=nasty, description=nasty))
+        gateway.answers["GET /tickets/event/7"] = (
+            200,
+            [{**seat, "priceLevel": nasty, "section": nasty} for seat in SEATS],
+        )
+        for address in ("/events/7", "/events/7/seats"):
+            page = (await visitor.get(address)).text
+            assert "<script>alert" not in page
+            assert "<img src=x" not in page
+            assert "&lt;script&gt;alert(1)" in page
+
+    async def test_a_search_passes_its_words_on(self, gateway: FakeGateway, visitor: httpx.AsyncClient) -> None:
+        assert (await visitor.get("/search", params={"q": "mahlr", "pageNo": "2", "evil": "1"})).status_code == 200
+        assert {"q=mahlr", "pageNo=2", "pageSize=20"} <= set(gateway.calls("GET /search")[0].query.split("&"))
+        assert "evil" not in gateway.calls("GET /search")[0].query
+
+    async def test_list_seats_without_a_script(self, visitor: httpx.AsyncClient) -> None:
+        page = (await visitor.get("/events/7/seats")).text
+        boxes = re.findall(r'<input type="checkbox" name="place" value="(\d)"( disabled)?', page)
+        assert boxes == [("0", ""), ("1", " disabled"), ("2", ""), ("3", " disabled"), ("4", ""), ("5", ""), ("6", "")]
+
+    async def test_general_admission_asks_for_a_quantity(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        gateway.answers["GET /events/7"] = (200, event(seatMapId=None))
+        page = (await visitor.get("/events/7")).text
+        assert "<seat-map" not in page
+        assert 'name="quantity"' in page
+
+
+class TestPictureOfTheHouse:
+    async def test_is_kept_for_ever_and_drawn_once(self, gateway: FakeGateway, visitor: httpx.AsyncClient) -> None:
+        address = re.search(r'data-drawing="([^"]+)"', (await visitor.get("/events/7")).text)
+        assert address
+        picture = await visitor.get(address[1])
+        assert picture.headers["content-type"] == "image/svg+xml"
+        assert "immutable" in picture.headers["cache-control"]
+        assert re.findall(r'data-p="(\d)" data-n="(\d)"', picture.text)[:3] == [("0", "1"), ("1", "2"), ("2", "3")]
+        assert len(gateway.calls("GET /seat-maps/3")) == 1
+        again = await visitor.get(address[1], headers={"if-none-match": picture.headers["etag"]})
+        assert again.status_code == 304
+
+    async def test_of_an_unknown_version_or_map_is_not_there(self, visitor: httpx.AsyncClient) -> None:
+        assert (await visitor.get("/houses/3/none/house.svg")).status_code == 404
+        assert (await visitor.get("/houses/99/1/house.svg")).status_code == 404
+
+
+class TestFiles:
+    async def test_are_kept_for_ever_at_their_versions_address(self, visitor: httpx.AsyncClient) -> None:
+        page = (await visitor.get("/")).text
+        for address in re.findall(r'(?:src|href)="(/static/[^"]+)"', page):
+            file = await visitor.get(address)
+            assert file.status_code == 200
+            assert "immutable" in file.headers["cache-control"]
+        old = await visitor.get("/static/0000/shop.css")
+        assert old.headers["cache-control"] == "no-cache"
+
+    @pytest.mark.parametrize("name", ["nothing.js", "..%2Fapp.py", "app.py"])
+    async def test_others_are_not_given_out(self, visitor: httpx.AsyncClient, name: str) -> None:
+        assert (await visitor.get(f"/static/x/{name}")).status_code == 404
+
+
+class TestPersonalPages:
+    @pytest.mark.parametrize(
+        "address", ["/bookings", f"/bookings/{BOOKING}", f"/bookings/{BOOKING}/cancel", "/organiser"]
+    )
+    async def test_lead_to_the_login_and_back(self, visitor: httpx.AsyncClient, address: str) -> None:
+        answer = await visitor.get(address)
+        assert answer.status_code == 303
+        assert answer.headers["location"] == f"/login?next={address}"
+
+    async def test_are_kept_nowhere_and_run_scripts_with_their_nonce_only(self, customer: httpx.AsyncClient) -> None:
+        page = await customer.get(f"/bookings/{BOOKING}")
+        assert page.headers["cache-control"] == "private, no-store"
+        nonce = re.search(r"script-src 'nonce-([\w-]+)'$", page.headers["content-security-policy"])
+        assert nonce
+        assert set(re.findall(r"<script[^>]*>", page.text)) == {
+            tag for tag in re.findall(r"<script[^>]*>", page.text) if f'nonce="{nonce[1]}"' in tag
+        }
+
+    async def test_a_public_page_is_personal_for_who_is_logged_in(self, customer: httpx.AsyncClient) -> None:
+        page = await customer.get("/events/7")
+        assert page.headers["cache-control"] == "private, no-store"
+        assert "Log out" in page.text
+
+    async def test_carry_the_visitors_own_token(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        await customer.get(f"/bookings/{BOOKING}", headers={"x-forwarded-for": "203.0.113.9"})
+        asked = gateway.calls(f"GET /bookings/{BOOKING}")[0]
+        assert asked.headers["authorization"].startswith("Bearer head.")
+        assert asked.headers["x-forwarded-for"] == "203.0.113.9"
+
+    async def test_show_the_servers_seconds_and_the_price(self, customer: httpx.AsyncClient) -> None:
+        page = (await customer.get(f"/bookings/{BOOKING}")).text
+        assert 'data-seconds="1199"' in page
+        assert "19:59" in page
+        assert "120.50 USD" in page
+        assert "get 80 % back" in page
+
+    async def test_a_token_that_the_api_refuses_ends_the_login(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        gateway.answers["GET /bookings"] = problem(401, "identity.unauthenticated")
+        answer = await customer.get("/bookings")
+        assert answer.headers["location"] == "/login?next=/bookings"
+        assert 'session="";' in answer.headers["set-cookie"] or "Max-Age=0" in answer.headers["set-cookie"]
+
+
+class TestHold:
+    async def test_holds_the_chosen_seats_once_for_a_double_click(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        page = await customer.get("/events/7")
+        form = {"csrf": hidden(page, "csrf"), "key": hidden(page, "key"), "place": ["0", "4"]}
+        answers = [await customer.post("/events/7/hold", data=form) for _ in range(2)]
+        assert {(answer.status_code, answer.headers["location"]) for answer in answers} == {
+            (303, f"/bookings/{BOOKING}")
+        }
+        first, second = gateway.calls("POST /bookings/reserve")
+        assert first.body == {"eventId": 7, "ticketIds": [(7 << 20) | 0, (7 << 20) | 4]}
+        assert first.headers["idempotency-key"] == second.headers["idempotency-key"]
+
+    async def test_another_choice_is_another_wish(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        page = await customer.get("/events/7")
+        fields = {"csrf": hidden(page, "csrf"), "key": hidden(page, "key")}
+        for place in ("0", "2"):
+            await customer.post("/events/7/hold", data={**fields, "place": place})
+        assert len({call.headers["idempotency-key"] for call in gateway.calls("POST /bookings/reserve")}) == 2
+
+    async def test_asks_for_the_best_seats(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        page = await customer.get("/events/7")
+        form = {"csrf": hidden(page, "csrf"), "key": "k", "quantity": "3", "level": "Rear", "together": "yes"}
+        await customer.post("/events/7/hold", data=form)
+        assert gateway.calls("POST /bookings/reserve")[0].body == {
+            "eventId": 7, "quantity": 3, "priceLevel": "Rear", "together": True,
+        }  # fmt: skip
+
+    async def test_names_lost_seats_and_keeps_the_others_chosen(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        taken = [{"ticketId": 7 << 20, "section": "Stalls", "row": "A", "number": "1"}]
+        gateway.answers["POST /bookings/reserve"] = problem(
+            409, "sales.seats_taken", "Some seats are taken", taken=taken
+        )
+        page = await customer.get("/events/7")
+        answer = await customer.post(
+            "/events/7/hold", data={"csrf": hidden(page, "csrf"), "key": "k", "place": ["0", "2"]}
+        )
+        assert answer.status_code == 409
+        assert "<li>Stalls, row A, seat 1</li>" in answer.text
+        assert 'data-chosen="2"' in answer.text
+
+    async def test_says_why_it_was_refused(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        gateway.answers["POST /bookings/reserve"] = problem(
+            409, "sales.limit_reached", "Too many", "At most 8 tickets."
+        )
+        page = await customer.get("/events/7")
+        answer = await customer.post("/events/7/hold", data={"csrf": hidden(page, "csrf"), "place": ["0"]})
+        assert answer.status_code == 409
+        assert "At most 8 tickets." in answer.text
+
+    async def test_leads_to_the_login_and_keeps_the_choice(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        answer = await visitor.post("/events/7/hold", data={"place": ["0", "2"]})
+        assert answer.status_code == 303
+        assert answer.headers["location"] == "/login?next=/events/7%3Fchoose%3D0%252C2"
+        assert not gateway.calls("POST /bookings/reserve")
+        page = await visitor.get("/events/7?choose=0,2,99,x")
+        assert 'data-chosen="0,2"' in page.text
+
+
+class TestPaying:
+    async def test_leads_to_the_provider_by_a_page_of_ours(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        approval = "https://pay.example/approve?token=1"
+        gateway.answers["POST /payments/create"] = (
+            201,
+            {"paymentId": BOOKING, "approvalUrl": approval, "status": "CREATED"},
+        )
+        page = await customer.get(f"/bookings/{BOOKING}")
+        form = {"csrf": hidden(page, "csrf"), "key": hidden(page, "key")}
+        answer = await customer.post(f"/bookings/{BOOKING}/pay", data=form)
+        assert answer.status_code == 200
+        assert answer.headers["refresh"] == f"0; url={approval}"
+        body = gateway.calls("POST /payments/create")[0].body
+        assert body["returnUrl"] == f"{SHOP}/bookings/{BOOKING}/return"
+
+    @pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x"])
+    async def test_never_leads_to_anything_but_a_web_address(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient, address: str
+    ) -> None:
+        gateway.answers["POST /payments/create"] = (
+            201,
+            {"paymentId": BOOKING, "approvalUrl": address, "status": "CREATED"},
+        )
+        page = await customer.get(f"/bookings/{BOOKING}")
+        answer = await customer.post(f"/bookings/{BOOKING}/pay", data={"csrf": hidden(page, "csrf"), "key": "k"})
+        assert answer.status_code == 503
+        assert address not in answer.text
+
+    async def test_a_free_booking_is_confirmed_at_once(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking(total="0.00"))
+        gateway.answers[f"PUT /bookings/confirm/{BOOKING}"] = (200, booking("CONFIRMED", total="0.00"))
+        page = await customer.get(f"/bookings/{BOOKING}")
+        answer = await customer.post(f"/bookings/{BOOKING}/pay", data={"csrf": hidden(page, "csrf"), "key": "k"})
+        assert answer.headers["location"] == f"/bookings/{BOOKING}?paid=now"
+        assert not gateway.calls("POST /payments/create")
+
+    @pytest.mark.parametrize(("status", "leads_to"), [("CONFIRMED", "paid"), ("HELD", "unpaid"), ("EXPIRED", "unpaid")])
+    async def test_coming_back_shows_what_the_api_says(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient, status: str, leads_to: str
+    ) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking(status))
+        answer = await customer.get(f"/bookings/{BOOKING}/return?status=CAPTURED")
+        assert answer.headers["location"] == f"/bookings/{BOOKING}?{leads_to}=now"
+
+    async def test_waits_for_the_provider_but_not_for_ever(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking("PAYING"))
+        assert "round=1" in (await customer.get(f"/bookings/{BOOKING}/return")).headers["refresh"]
+        last = await customer.get(f"/bookings/{BOOKING}/return?round=40")
+        assert "refresh" not in last.headers
+        assert "kept for you" in last.text
+
+
+class TestTickets:
+    async def test_stand_with_their_codes(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking("CONFIRMED"))
+        gateway.answers[f"GET /tickets/{TICKET}/qr.png"] = (200, b"png")
+        page = await customer.get(f"/bookings/{BOOKING}")
+        assert f'src="/tickets/{TICKET}/qr.png"' in page.text
+        code = await customer.get(f"/tickets/{TICKET}/qr.png")
+        assert (code.content, code.headers["cache-control"]) == (b"png", "private, no-store")
+        assert gateway.calls(f"GET /tickets/{TICKET}/qr.png")[0].headers["authorization"].startswith("Bearer ")
+
+    async def test_are_for_their_owner_only(self, visitor: httpx.AsyncClient) -> None:
+        assert (await visitor.get(f"/tickets/{TICKET}/qr.png")).status_code == 303
+
+    async def test_cancelling_shows_the_policy_and_the_sum_first(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking("CONFIRMED"))
+        gateway.answers[f"POST /bookings/{BOOKING}/cancel"] = (200, booking("CANCELLED"))
+        page = await customer.get(f"/bookings/{BOOKING}/cancel")
+        assert "80 %" in page.text
+        assert "96.40 USD" in page.text  # 64.00 + 32.40, each rounded as the policy says
+        form = {"csrf": hidden(page, "csrf"), "key": hidden(page, "key"), "ticket": str(SEATS[0]["ticketId"])}
+        answer = await customer.post(f"/bookings/{BOOKING}/cancel", data=form)
+        assert answer.headers["location"] == f"/bookings/{BOOKING}"
+        assert gateway.calls(f"POST /bookings/{BOOKING}/cancel")[0].body == {"ticketIds": [SEATS[0]["ticketId"]]}
+
+
+class TestErrors:
+    async def test_an_unknown_address_is_a_page(self, visitor: httpx.AsyncClient) -> None:
+        answer = await visitor.get("/no/such/page")
+        assert answer.status_code == 404
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "Find a concert" in answer.text
+
+    async def test_an_unknown_event_says_what_to_do(self, visitor: httpx.AsyncClient) -> None:
+        answer = await visitor.get("/events/99")
+        assert answer.status_code == 404
+        assert "search for what you are looking for" in answer.text
+
+    async def test_a_shop_that_is_away_says_so_and_when_to_come_back(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        def away(_asked: Asked) -> tuple[int, object]:
+            raise httpx.ConnectError("away")
+
+        gateway.answers["GET /search"] = away
+        answer = await visitor.get("/")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "2"
+
+    async def test_a_body_that_is_no_form_is_refused(self, customer: httpx.AsyncClient) -> None:
+        answer = await customer.post("/events/7/hold", content=b"\x00" * 100_000)
+        assert answer.status_code in {403, 413}
+
+
+class TestOrganiser:
+    async def test_sees_what_is_sold_and_the_revenue(self, gateway: FakeGateway) -> None:
+        from tests.unit.storefront.conftest import token
+
+        login = {"accessToken": token(["customer", "organiser"]), "refreshToken": "r", "expiresInSeconds": 600}
+        gateway.answers["POST /auth/login"] = (200, login)
+        gateway.answers["GET /events"] = (200, {"events": [event()], "totalElement": 1, "totalPages": 1})
+        gateway.answers["GET /bookings"] = (
+            200, {"bookings": [booking("CONFIRMED"), booking("HELD")], "totalElement": 2, "isLast": True},
+        )  # fmt: skip
+        gateway.answers["GET /events/7/availability"] = (200, availability([2, 2, 0, 1, 0, 0, 0]))
+        async with browser(gateway) as client:
+            await log_in(client)
+            page = await client.get("/organiser")
+            assert "120.50 USD" in page.text
+            one = await client.get("/organiser/events/7")
+            assert "Stalls, row A, seat 1" in one.text
