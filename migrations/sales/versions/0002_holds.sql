@@ -142,10 +142,11 @@ END $$;
 
 -- Place a hold: all or nothing, in one call. Returns the answer as it goes out, byte for byte the same for a repeat of
 -- the idempotency key. p_seats names the seats, or is NULL and p_quantity (p_level, p_together) lets us choose.
+-- Every statement goes by primary key, so one plan fits all; planning anew for each call costs more than the hold itself.
 CREATE FUNCTION place_hold(
   p_user uuid, p_event bigint, p_seats bigint[], p_quantity int, p_level text, p_together boolean,
   p_order uuid, p_key text, p_route text, p_fingerprint bytea, p_trace text
-) RETURNS bytea LANGUAGE plpgsql AS $$
+) RETURNS bytea LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   terms event_terms;
   earlier idempotency_keys;

@@ -10,14 +10,13 @@ from boxoffice.kernel.ids import OrderId, TicketId
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.documents import TicketDocument, qr_png, render_tickets
+from boxoffice.runtime.documents.ticket import order_number
 from boxoffice.services.sales.api.parts import Parts
 from boxoffice.services.sales.domain.refusals import OrderNotFoundError, TicketNotFoundError
 from boxoffice.services.sales.usecases.read_tickets import ShownTicket, show_ticket, show_tickets_of_order
 
 PDF, PNG = "application/pdf", "image/png"
 SUFFIX = ".pdf"
-ORDER_NUMBER_CHARS = 8
-"""Enough of an order's id to read out on the phone."""
 
 
 @get("/tickets/{ticket_id:uuid}/qr.png", media_type=PNG, opt=web.refuses(TicketNotFoundError))
@@ -52,7 +51,7 @@ def _ticket_id(document: str) -> TicketId:
 def _pages(shown: Sequence[ShownTicket]) -> list[TicketDocument]:
     return [
         TicketDocument(
-            order_number=str(one.ticket.order_id)[:ORDER_NUMBER_CHARS].upper(), event_name=one.event.name,
+            order_number=order_number(one.ticket.order_id), event_name=one.event.name,
             starts_at=one.event.starts_at, time_zone=one.event.time_zone, venue_name=one.event.venue_name,
             venue_location=one.event.venue_location, section=one.ticket.section, row=one.ticket.row,
             seat=one.ticket.number, price=one.ticket.price.decimal(), currency=one.ticket.price.currency,
