@@ -1,0 +1,103 @@
+"""One server process for the measurements: ``python -m bench.serve`` with what to serve as JSON on standard input."""
+
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import asyncpg
+import uvicorn
+from redis.asyncio import Redis
+
+from bench.selling import CONNECTIONS, locked_hold
+from boxoffice.runtime.peers import Peers
+from boxoffice.runtime.settings import Settings
+from boxoffice.services.sales.app import build_bookings, build_tickets
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+def main() -> None:
+    asked = json.load(sys.stdin)
+    with suppress(AttributeError, OSError):
+        os.sched_setaffinity(0, {asked["core"]})
+    settings = Settings(sales_database_url=asked["sales_url"], redis_url=asked["redis_url"], log_level="warning")
+    kinds: dict[str, Callable[[], Any]] = {
+        "bookings": lambda: build_bookings(settings, _peers(asked["jwks"])),
+        "tickets": lambda: build_tickets(settings, _peers(asked["jwks"])),
+        "seed": lambda: SeedsServer(settings),
+        "bare": lambda: BareServer(asked["body"].encode()),
+    }
+    uvicorn.run(
+        kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http="httptools",
+        log_config=None, access_log=False,
+    )  # fmt: skip
+
+
+def _peers(jwks: dict[str, Any]) -> Peers:
+    peers = Peers({})
+    peers.attach("identity", BareServer(json.dumps(jwks).encode()))
+    return peers
+
+
+class BareServer:
+    """The least that an ASGI server can do: the same bytes for everybody."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await live_on(receive, send)
+            return
+        await answer(send, 200, self._body)
+
+
+class SeedsServer:
+    """The seed's way behind the least HTTP: no token, no validation, no headers of ours."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._hold: Callable[[int, int], Awaitable[None]] | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            pool = await asyncpg.create_pool(self._settings.sales_database_url, min_size=2, max_size=CONNECTIONS)
+            redis = Redis.from_url(self._settings.redis_url)
+            self._hold = locked_hold(pool, redis)
+            await live_on(receive, send)
+            await redis.aclose()
+            await pool.close()
+            return
+        assert self._hold
+        asked = json.loads((await receive())["body"] or b"{}")
+        if not asked:
+            await answer(send, 200, b"{}")
+            return
+        try:
+            await self._hold(asked["eventId"], asked["ticketIds"][0])
+        except LookupError:
+            await answer(send, 409, b"{}")
+            return
+        await answer(send, 201, json.dumps({"reservedTickets": asked["ticketIds"]}).encode())
+
+
+async def live_on(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
+
+
+async def answer(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    main()
