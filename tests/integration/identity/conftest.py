@@ -28,5 +28,3 @@ async def identity(identity_url: str, redis_url: str, tmp_path: Path) -> AsyncIt
     async with in_own_task(app.lifespan()), Database.open(identity_url, size=3) as database:
         yield Identity(client=peers.client("identity"), database=database, peers=peers, key_file=key_file)
         await peers.close()
-
-

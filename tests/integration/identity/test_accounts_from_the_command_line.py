@@ -1,11 +1,11 @@
 """What the command line makes: the administrator and the demo's accounts."""
 
 import pytest
+from tests.support.identity import Identity
 
 from boxoffice.services.identity.domain.password import WeakPasswordError
 from boxoffice.services.identity.usecases.create_administrator import create_administrator
 from boxoffice.services.identity.usecases.ensure_demo_accounts import PASSWORD, ensure_demo_accounts
-from tests.support.identity import Identity
 
 
 class TestCreateAdministrator:

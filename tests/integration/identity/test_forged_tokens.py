@@ -12,7 +12,6 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-
 from tests.support.identity import Identity
 
 
@@ -72,7 +71,9 @@ FORGERIES: dict[str, Callable[[Forge], str]] = {
     "only dots": lambda _: "..",
     "signature of another token": lambda f: f"{f.header}.{f.payload}.{f.signed(jti='x').split('.')[2]}",
     "last bit flipped": lambda f: f"{f.header}.{f.payload}.{'A' if f.signature[0] != 'A' else 'B'}{f.signature[1:]}",
-    "claims changed": lambda f: f"{f.header}.{b64(json.dumps({**f.claims, 'roles': ['administrator']}).encode())}.{f.signature}",
+    "claims changed": lambda f: (
+        f"{f.header}.{b64(json.dumps({**f.claims, 'roles': ['administrator']}).encode())}.{f.signature}"
+    ),
     "a stranger's key under our kid": lambda f: f.signed(key=STRANGER),
     "a stranger's key under its own kid": lambda f: f.signed(header={"kid": "stranger"}, key=STRANGER),
     "embedded jwk": lambda f: f.signed(header={"jwk": JWK}, key=STRANGER),
@@ -132,7 +133,9 @@ async def forge(identity: Identity) -> Forge:
 
 class TestForgedTokens:
     async def test_the_forge_itself_works(self, identity: Identity, forge: Forge) -> None:
-        answer = await identity.client.get("/api/v1/users/me", headers={"Authorization": f"Bearer {forge.signed(jti='x')}"})
+        answer = await identity.client.get(
+            "/api/v1/users/me", headers={"Authorization": f"Bearer {forge.signed(jti='x')}"}
+        )
         assert answer.status_code == 200, "the forge signs nothing that is taken, so the refusals would prove nothing"
 
     async def test_are_refused_whatever_their_kind(self, identity: Identity, forge: Forge) -> None:
@@ -145,7 +148,9 @@ class TestForgedTokens:
                 wrong[kind] = (answer.status_code, answer.text[:200])
         assert not wrong
 
-    async def test_the_last_of_two_claims_of_one_name_is_what_was_signed(self, identity: Identity, forge: Forge) -> None:
+    async def test_the_last_of_two_claims_of_one_name_is_what_was_signed(
+        self, identity: Identity, forge: Forge
+    ) -> None:
         twice = json.dumps(forge.claims)[:-1] + ', "exp": 1}'
         answer = await identity.client.get(
             "/api/v1/users/me", headers={"Authorization": f"Bearer {forge.signed(raw=twice)}"}

@@ -5,10 +5,10 @@ import statistics
 import time
 
 import pytest
+from tests.support.identity import PASSWORD, Identity, bearer
 
 from boxoffice.runtime.authn import UnauthenticatedError
 from boxoffice.services.identity.providers.hashing import Hasher
-from tests.support.identity import PASSWORD, Identity, bearer
 
 
 class TestLogIn:
@@ -255,7 +255,12 @@ class TestForgottenPassword:
 
 class TestBearer:
     async def test_is_asked_for_and_refused_the_same_way(self, identity: Identity) -> None:
-        for headers in ({}, {"Authorization": "Bearer "}, {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer x.y.z"}):
+        for headers in (
+            {},
+            {"Authorization": "Bearer "},
+            {"Authorization": "Basic YTpi"},
+            {"Authorization": "Bearer x.y.z"},
+        ):
             answer = await identity.client.get("/api/v1/users/me", headers=headers)
             assert answer.status_code == 401, headers
             assert answer.headers["www-authenticate"] == "Bearer"

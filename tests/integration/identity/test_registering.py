@@ -70,7 +70,18 @@ class TestRegister:
 
     @pytest.mark.parametrize(
         "field",
-        ["role", "roles", "staffRoles", "staff_roles", "state", "emailVerified", "userId", "id", "version", "passwordHash"],
+        [
+            "role",
+            "roles",
+            "staffRoles",
+            "staff_roles",
+            "state",
+            "emailVerified",
+            "userId",
+            "id",
+            "version",
+            "passwordHash",
+        ],
     )
     async def test_takes_no_field_that_is_not_the_clients(self, identity: Identity, field: str) -> None:
         answer = await identity.register(**{field: "administrator"})
@@ -150,7 +161,9 @@ class TestVerifyEmail:
 class TestOwnAccount:
     async def test_changes_name_and_phone_only(self, identity: Identity) -> None:
         headers = bearer(await identity.entered())
-        changed = await identity.client.patch("/api/v1/users/me", json={"name": "Ada L", "phone": "12345678"}, headers=headers)
+        changed = await identity.client.patch(
+            "/api/v1/users/me", json={"name": "Ada L", "phone": "12345678"}, headers=headers
+        )
         assert (changed.json()["name"], changed.json()["phone"]) == ("Ada L", "12345678")
         cleared = await identity.client.patch("/api/v1/users/me", json={"phone": ""}, headers=headers)
         assert (cleared.json()["name"], cleared.json()["phone"]) == ("Ada L", None)
@@ -163,7 +176,9 @@ class TestOwnAccount:
         wanted = {
             "receiveEmail": False, "receiveSms": True, "receivePushNotifications": True, "preferredLanguage": "zh-HK",
         }  # fmt: skip
-        assert (await identity.client.put("/api/v1/users/me/preferences", json=wanted, headers=headers)).json() == wanted
+        assert (
+            await identity.client.put("/api/v1/users/me/preferences", json=wanted, headers=headers)
+        ).json() == wanted
         assert (await identity.client.get("/api/v1/users/me/preferences", headers=headers)).json() == wanted
         last = (await identity.messages("identity.user.v1"))[-1]
         assert last["type"] == "identity.user.changed"
@@ -181,7 +196,15 @@ class TestOwnAccount:
         await identity.post("/auth/register", body, **{"Idempotency-Key": "k1"})
         tokens = (await identity.login("canary@example.org")).json()
         assert (await identity.client.delete("/api/v1/users/me", headers=bearer(tokens))).status_code == 204
-        for table in ("users", "logins", "refresh_tokens", "one_time_links", "outbox", "idempotency_keys", "memberships"):
+        for table in (
+            "users",
+            "logins",
+            "refresh_tokens",
+            "one_time_links",
+            "outbox",
+            "idempotency_keys",
+            "memberships",
+        ):
             rows = await identity.database.fetchval(ALL_OF[table])
             assert "canary" not in str(rows).lower(), table
             assert "12345678" not in str(rows).replace("-", ""), table
@@ -251,7 +274,8 @@ class TestOrganisations:
     async def test_repeats_its_answer_for_the_same_key(self, identity: Identity) -> None:
         headers = {**bearer(await identity.entered()), "Idempotency-Key": "k"}
         answers = [
-            await identity.client.post("/api/v1/organisations", json={"name": "Phil"}, headers=headers) for _ in range(2)
+            await identity.client.post("/api/v1/organisations", json={"name": "Phil"}, headers=headers)
+            for _ in range(2)
         ]
         assert answers[0].content == answers[1].content
         assert await identity.database.fetchval("SELECT count(*) FROM organisations") == 1

@@ -20,7 +20,9 @@ PRICE = {"type": "object", "properties": {"price": {"type": "string"}}}
 
 class TestMergedOpenapi:
     def test_keeps_two_things_of_one_name_apart(self) -> None:
-        merged = merged_openapi({"identity": document("/api/v1/users/me", NAME), "search": document("/api/v1/search", PRICE)})
+        merged = merged_openapi(
+            {"identity": document("/api/v1/users/me", NAME), "search": document("/api/v1/search", PRICE)}
+        )
         assert set(merged["components"]["schemas"]) == {"Problem", "Thing", "SearchThing"}
         media = merged["paths"]["/api/v1/search"]["get"]["responses"]["200"]["content"]["application/json"]
         assert media["schema"] == {"$ref": "#/components/schemas/SearchThing"}
@@ -28,7 +30,9 @@ class TestMergedOpenapi:
         assert len(set(ids)) == 2
 
     def test_shares_what_is_the_same(self) -> None:
-        merged = merged_openapi({"identity": document("/api/v1/users/me", NAME), "search": document("/api/v1/search", NAME)})
+        merged = merged_openapi(
+            {"identity": document("/api/v1/users/me", NAME), "search": document("/api/v1/search", NAME)}
+        )
         assert set(merged["components"]["schemas"]) == {"Problem", "Thing"}
 
     def test_leaves_out_what_the_gateway_does_not_route_there(self) -> None:

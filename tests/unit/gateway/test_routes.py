@@ -79,7 +79,9 @@ class TestPlainPaths:
     def test_refuse_what_can_be_read_in_two_ways(self, path: str, raw: bytes) -> None:
         assert not is_plain(path, raw)
 
-    @pytest.mark.parametrize("path", ["/", "/api/v1/events/7", "/static/seat-map.js", "/events/7-mahler", "/suche/größe"])
+    @pytest.mark.parametrize(
+        "path", ["/", "/api/v1/events/7", "/static/seat-map.js", "/events/7-mahler", "/suche/größe"]
+    )
     def test_take_the_rest(self, path: str) -> None:
         assert is_plain(path, path.encode())
 

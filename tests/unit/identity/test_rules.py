@@ -51,7 +51,11 @@ class TestPerson:
 class TestRoles:
     def test_everybody_is_a_customer_and_members_are_organisers(self) -> None:
         assert account.roles(staff_roles=[], memberships=[]) == ["customer"]
-        assert account.roles(staff_roles=["administrator"], memberships=["x"]) == ["customer", "organiser", "administrator"]
+        assert account.roles(staff_roles=["administrator"], memberships=["x"]) == [
+            "customer",
+            "organiser",
+            "administrator",
+        ]
 
 
 class TestPassword:
@@ -134,7 +138,11 @@ class TestTables:
 class TestSlug:
     @pytest.mark.parametrize(
         ("name", "slug"),
-        [("Hong Kong Philharmonic", "hong-kong-philharmonic"), ("Café  Müller!", "cafe-muller"), ("香港", "organisation")],
+        [
+            ("Hong Kong Philharmonic", "hong-kong-philharmonic"),
+            ("Café  Müller!", "cafe-muller"),
+            ("香港", "organisation"),
+        ],
     )
     def test_is_fit_for_addresses(self, name: str, slug: str) -> None:
         assert organisation.slug(name) == slug

@@ -66,7 +66,7 @@ async def refuse(scope: dict[str, Any], send: Any, error: DomainError) -> int:
 
 def _is_for_people(scope: dict[str, Any]) -> bool:
     accepted = find(scope["headers"], b"accept") or b""
-    return b"text/html" in accepted and not scope["path"].startswith(("/api/", "/.well-known/"))
+    return b"text/html" in accepted and not f"{scope['path']}/".startswith(("/api/", "/.well-known/"))
 
 
 def _page(error: DomainError) -> bytes:

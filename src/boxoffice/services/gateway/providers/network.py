@@ -5,7 +5,6 @@ A service that fails once is tried once more where that is safe; one that is awa
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -80,17 +79,15 @@ class Upstream:
                     "headers": outward(response.headers.raw),
                 }
             )
-            async for piece in self._pieces(response):
+            # Raw: what the service compressed stays compressed.
+            async for piece in response.aiter_raw():
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
             await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except httpx.TransportError as error:
+            # Left without its end: the server cuts the client's connection, the only honest end of half an answer.
+            _log.warning("upstream.broke_off", upstream=self.name, error=type(error).__name__)
         finally:
             await response.aclose()
-
-    async def _pieces(self, response: httpx.Response) -> AsyncIterator[bytes]:
-        # Raw: what the service compressed stays compressed. A break here cuts the client's connection, which is the
-        # only honest end of an answer that has begun.
-        async for piece in response.aiter_raw():
-            yield piece
 
     async def _send(self, request: httpx.Request) -> httpx.Response:
         self._budget.called()
