@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from bench.house import HOUSE, House, first_seat
-from boxoffice.runtime.authn import AUDIENCE
+from boxoffice.contracts.tokens import AUDIENCE
 
 CONNECTIONS = 32
 SECONDS = 2.5
