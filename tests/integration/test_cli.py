@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import signal
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import httpx
 import pytest
 import typer
 from tests.support.commands import BOXOFFICE, environment, in_a_small_disk, run
@@ -212,6 +215,87 @@ class TestServe:
         code = f"from boxoffice.apps.{process} import create; assert callable(create)"
         subprocess.run([sys.executable, "-c", code], check=True, env=environment())
 
+    def test_runs_one_process_alone_until_it_is_asked_to_stop(
+        self, identity_url: str, redis_url: str, tmp_path: Path
+    ) -> None:
+        settings = tmp_path / "settings.toml"
+        settings.write_text(f'identity_database_url = "{identity_url}"\nredis_url = "{redis_url}"\n')
+        command = [BOXOFFICE, "serve", "identity", "--port", "0", "--settings", str(settings)]
+        key = {"BOXOFFICE_SIGNING_KEY_FILE": str(tmp_path / "tokens.pem")}
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment(**key)) as process:
+            assert process.stdout
+            said = process.stdout.readline()
+            address = re.search(r"http://\S+", said)
+            assert address, said
+            assert httpx.get(f"{address[0]}/health/ready", trust_env=False).json()["service"] == "identity"
+            assert httpx.get(f"{address[0]}/.well-known/jwks.json", trust_env=False).json()["keys"]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == Exit.OK
+
+    def test_refuses_a_process_that_does_not_exist(self) -> None:
+        assert run("serve", "nonsense").returncode == Exit.USAGE
+
+
+class TestLoad:
+    HALL = ROOT / "data" / "halls" / "hk-city-hall-theatre.json"
+
+    def test_reproduces_the_published_totals_and_again_changes_nothing(
+        self, identity_url: str, catalog_url: str, sales_url: str
+    ) -> None:
+        databases = _databases(identity_url, catalog_url, sales_url)
+        first = run("load", "hall", self.HALL, **databases)
+        assert first.returncode == Exit.OK, first.stderr
+        assert "463 seats as published" in first.stdout
+        assert "imported" in first.stdout
+        assert "unchanged" in run("load", "hall", self.HALL, **databases).stdout
+
+    def test_says_which_section_differs(
+        self, identity_url: str, catalog_url: str, sales_url: str, tmp_path: Path
+    ) -> None:
+        hall = json.loads(self.HALL.read_text())
+        hall["published_totals"]["Theatre"] = 464
+        (tmp_path / "hall.json").write_text(json.dumps(hall))
+        ended = run("load", "hall", tmp_path / "hall.json", **_databases(identity_url, catalog_url, sales_url))
+        assert ended.returncode == Exit.REFUSED
+        for words in ("Theatre", "463", "464"):
+            assert words in ended.stderr
+
+    def test_stages_concerts_with_price_levels_of_a_file(
+        self, identity_url: str, catalog_url: str, sales_url: str, tmp_path: Path
+    ) -> None:
+        databases = _databases(identity_url, catalog_url, sales_url)
+        (tmp_path / "levels.json").write_text('[{"name": "All", "price": "12.50"}]')
+        [newest] = (ROOT / "data" / "concerts").glob("*NOW.json.gz")
+        ended = run(
+            "load", "concerts", newest, "--season", "newest", "--starts-in-weeks", "1", "--at-most", "2",
+            "--in-hall", self.HALL, "--price-levels", tmp_path / "levels.json", **databases,
+        )  # fmt: skip
+        assert ended.returncode == Exit.OK, ended.stderr
+        assert "2 concerts put on sale" in ended.stdout
+        assert _sql(sales_url, "SELECT count(*) FROM event_seats WHERE price_minor = 1250") == 2 * 463
+        assert run("audit", **databases).returncode == Exit.OK
+
+    @pytest.mark.parametrize("text", ["{}", '[{"name": "All"}]', '[{"name": "All", "price": "much"}]', "no"])
+    def test_refuses_price_levels_that_cannot_be_read(
+        self, identity_url: str, catalog_url: str, sales_url: str, tmp_path: Path, text: str
+    ) -> None:
+        (tmp_path / "levels.json").write_text(text)
+        [newest] = (ROOT / "data" / "concerts").glob("*NOW.json.gz")
+        ended = run(
+            "load", "concerts", newest, "--season", "newest", "--starts-in-weeks", "1", "--at-most", "1",
+            "--in-hall", self.HALL, "--price-levels", tmp_path / "levels.json",
+            **_databases(identity_url, catalog_url, sales_url),
+        )  # fmt: skip
+        assert ended.returncode == Exit.REFUSED
+        assert "Traceback" not in ended.stderr
+
+
+class TestDemo:
+    def test_is_made_once(self, identity_url: str, catalog_url: str, sales_url: str) -> None:
+        databases = _databases(identity_url, catalog_url, sales_url)
+        assert "2 concerts are on sale, 2 of them new" in run("demo", "--concerts", "2", **databases).stdout
+        assert "2 concerts are on sale, 0 of them new" in run("demo", "--concerts", "2", **databases).stdout
+
 
 def test_main_is_the_entry_point() -> None:
     assert cli.main.__module__ == "boxoffice.cli"
@@ -227,3 +311,11 @@ def _sql(url: str, statement: str) -> object:
             return cursor.fetchone()[0] if cursor.description else None
     finally:
         connection.close()
+
+
+def _databases(identity_url: str, catalog_url: str, sales_url: str) -> dict[str, str]:
+    return {
+        "BOXOFFICE_IDENTITY_DATABASE_URL": identity_url,
+        "BOXOFFICE_CATALOG_DATABASE_URL": catalog_url,
+        "BOXOFFICE_SALES_DATABASE_URL": sales_url,
+    }

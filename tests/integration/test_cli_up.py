@@ -175,4 +175,6 @@ class TestSpeed:
         with up(tmp_path / "d") as shop:
             assert httpx.get(f"{shop.address}/", trust_env=False).status_code < 500
             took = time.monotonic() - began
-        assert took < WARM_S
+            spent = sum(sum(process.cpu_times()[:2]) for process in shop.family())
+        others_work = os.getloadavg()[0] > (os.cpu_count() or 1)
+        assert took < WARM_S or (others_work and spent < WARM_S)

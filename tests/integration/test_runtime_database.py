@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 from tests.support.engines import Engines
 
-from boxoffice.runtime import idempotency, migrations, outbox
+from boxoffice.runtime import idempotency, migrations, outbox, revisions
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
 from boxoffice.runtime.embedded.engines import SERVICES
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
@@ -142,10 +142,10 @@ class TestMigrations:
     @pytest.mark.parametrize("service", SERVICES)
     def test_run_twice_and_land_on_the_newest(self, engines: Engines, service: str) -> None:
         with engines.empty_database() as url:
-            assert migrations.revisions(service, url)[0] is None
+            assert revisions.current(url) is None
             first = migrations.migrate(service, url)
             assert migrations.migrate(service, url) == first
-            assert migrations.revisions(service, url) == (first, first)
+            assert revisions.current(url) == revisions.newest(service) == first
 
     async def test_wait_for_one_another(self, engines: Engines) -> None:
         with engines.empty_database() as url:

@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 from psycopg2 import sql
 
-from boxoffice.runtime import migrations
+from boxoffice.runtime import migrations, revisions
 from boxoffice.runtime.embedded import postgres, valkey
 
 PASSWORD = "of-a-throw-away-server"
@@ -52,7 +52,7 @@ class Engines:
 
     def _template(self, service: str) -> str:
         if service not in self._templates:
-            if not list((migrations.root() / service / "versions").glob("*.py")):
+            if not list((revisions.root() / service / "versions").glob("*.py")):
                 pytest.fail(f"the service {service} has no migrations yet")
             name = f"template_{service}_{next(self._counter)}"
             self._admin(sql.SQL("CREATE DATABASE {}"), name)

@@ -112,7 +112,7 @@ def _reachable(settings: Settings, *, running: bool) -> Iterator[Finding]:
 def _database(service: str, url: str) -> Finding:
     import psycopg2
 
-    from boxoffice.runtime import migrations
+    from boxoffice.runtime import revisions
 
     try:
         connection = psycopg2.connect(url, connect_timeout=PROBE_S)
@@ -122,7 +122,7 @@ def _database(service: str, url: str) -> Finding:
         )
     try:
         said = str(connection.server_version // 10_000)
-        current, newest = migrations.revisions(service, url)
+        current, newest = revisions.current(url), revisions.newest(service)
     finally:
         connection.close()
     if current == newest:

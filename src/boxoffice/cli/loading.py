@@ -113,12 +113,13 @@ def concerts(
 
 async def _import(settings: Settings, asked: Asked) -> "ImportedConcerts":
     from boxoffice.cli.demo import databases
-    from boxoffice.cli.staging import open_halls
+    from boxoffice.cli.staging import levels, open_halls
     from boxoffice.services.catalog.usecases.import_concerts import import_concerts
     from boxoffice.services.catalog.usecases.import_hall import import_hall
     from boxoffice.services.catalog.usecases.stage_demo import staged
 
-    levels = _levels(asked.price_levels) if asked.price_levels else None
+    suggested = _levels(asked.price_levels) if asked.price_levels else None
+    levels(suggested or (), asked.currency)  # read the prices before anything is written
     async with databases(settings) as opened:
         owner = asked.organisation or await _default_organisation(opened.identity)
         halls = [await import_hall(opened.catalog, file, organisation=owner) for file in asked.halls]
@@ -128,8 +129,8 @@ async def _import(settings: Settings, asked: Asked) -> "ImportedConcerts":
             )
         if halls:
             to_open = [staged(hall, imported, asked.currency) for hall in halls]
-            if levels is not None:
-                to_open = [replace(one, levels=levels) for one in to_open]
+            if suggested is not None:
+                to_open = [replace(one, levels=suggested) for one in to_open]
             with console.counting("Put concerts on sale") as progress:
                 opened_now = await open_halls(opened.sales, to_open, progress=progress)
             console.done(f"{opened_now} concerts put on sale")

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from boxoffice.apps import PROCESSES
 from boxoffice.cli import console, demo
 from boxoffice.cli.serving import listen, serve
 from boxoffice.cli.signals import AskedToStopError, StopSignals
@@ -182,6 +183,7 @@ class Shop:
             "ticket_key_file": str(keys / "tickets.pem"),
             "search_index_dir": str(self.folder.search),
             "log_human": sys.stderr.isatty(),
+            "log_level": "warning" if sys.stderr.isatty() else "info",  # people want the box, machines the log
             **known,
         }
         if self.options.log_level:
@@ -208,8 +210,8 @@ def import_services() -> None:
     """Load the program while the engines come up; this takes longer than they do."""
     from importlib import import_module
 
-    import_module("boxoffice.runtime.migrations")
-    import_module("boxoffice.apps.all")
+    for name in (*PROCESSES, "all"):
+        import_module(f"boxoffice.apps.{name}")
 
 
 def migrate_all(settings: Any) -> None:
@@ -217,10 +219,14 @@ def migrate_all(settings: Any) -> None:
 
     :raises NewerSchemaError: when a newer version wrote one of them.
     """
-    from boxoffice.runtime import migrations
+    from boxoffice.runtime import revisions
 
     for service in SERVICES:
-        migrations.migrate(service, getattr(settings, f"{service}_database_url"))
+        url = getattr(settings, f"{service}_database_url")
+        if revisions.current(url) != revisions.newest(service):
+            from boxoffice.runtime import migrations
+
+            migrations.migrate(service, url)
 
 
 def told(settings: Any) -> dict[str, Any]:

@@ -3,28 +3,19 @@
 Several processes may start at once: a session lock lets one migrate while the others wait for it.
 """
 
-from pathlib import Path
-
 import sqlalchemy
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-import boxoffice
+from boxoffice.runtime.revisions import root
 
 LOCK = 0x0B0C_0001
 
 
 class NewerSchemaError(Exception):
     """The database was migrated by a newer version of the program."""
-
-
-def root() -> Path:
-    """Find the migrations: beside the sources in a checkout, beside the package when installed."""
-    package = Path(boxoffice.__file__).parent
-    installed = package.parent / "boxoffice_migrations"
-    return installed if installed.is_dir() else package.parents[1] / "migrations"
 
 
 def services() -> list[str]:
@@ -63,20 +54,6 @@ def migrate(service: str, url: str) -> str:
             return scripts.get_current_head() or ""
     finally:
         engine.dispose()
-
-
-def revisions(service: str, url: str) -> tuple[str | None, str | None]:
-    """Tell a database's revision (none when it was never migrated) and the newest one; changes nothing."""
-    config = Config()
-    config.set_main_option("script_location", str(root() / service))
-    config.set_main_option("path_separator", "os")
-    engine = sqlalchemy.create_engine(_sqlalchemy_url(url), poolclass=sqlalchemy.NullPool)
-    try:
-        with engine.connect() as connection:
-            current = MigrationContext.configure(connection).get_current_revision()
-    finally:
-        engine.dispose()
-    return current, ScriptDirectory.from_config(config).get_current_head()
 
 
 def run_env() -> None:
