@@ -243,11 +243,13 @@ class TestLimits:
         settings = Settings(redis_url=redis_url, auth_rate_limit_per_second=1, auth_rate_limit_burst=5)
         first, second = build(settings, peers), build(settings, peers)
         statuses = []
-        async with first.lifespan(), second.lifespan(), served(first) as one, served(second) as two:
-            async with httpx.AsyncClient() as client:
-                for number in range(10):
-                    answer = await client.post(f"{one if number % 2 else two}/api/v1/auth/login", content=b"{}")
-                    statuses.append(answer.status_code)
+        async with (
+            first.lifespan(), second.lifespan(), served(first) as one, served(second) as two,
+            httpx.AsyncClient() as client,
+        ):  # fmt: skip
+            for number in range(10):
+                answer = await client.post(f"{one if number % 2 else two}/api/v1/auth/login", content=b"{}")
+                statuses.append(answer.status_code)
         assert 5 <= statuses.count(200) <= 7  # the burst, and what a second or two gave back
         assert (answer.status_code, answer.json()["code"]) == (429, "gateway.too_many_requests")
         assert int(answer.headers["retry-after"]) >= 1

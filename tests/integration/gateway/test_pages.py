@@ -78,7 +78,7 @@ class TestOperations:
         answer = await client.get("/health/ready")
         assert answer.json() == {"status": "ready", "service": "gateway", "parts": {"identity": "ok"}}
 
-    async def test_tell_which_service_is_not(self, identity_url: str) -> None:
+    async def test_tell_which_service_is_not(self) -> None:
         peers = Peers({"catalog": "http://127.0.0.1:9"})
         gateway = build(Settings(catalog_url="http://127.0.0.1:9"), peers)
         peers.attach("gateway", gateway)

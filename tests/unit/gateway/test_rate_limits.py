@@ -56,7 +56,7 @@ class TestLimiterInProcess:
         assert (await limiter.take("a", narrow)).allowed
         assert not (await limiter.look("a", narrow)).allowed
 
-    def test_forgets_rather_than_grows(self, monkeypatch: object) -> None:
+    def test_forgets_rather_than_grows(self) -> None:
         from boxoffice.runtime import limits
 
         limiter = Limiter()
