@@ -192,3 +192,31 @@ class TestTwoHundredAgainstFifty:
         assert set(taken.values()) == {1}
         if not together:
             assert taken.total() == SEATS
+
+
+class TestContested:
+    async def lock_then(self, database: Database, seats: Sequence[SeatId], *, keep_ms: int) -> None:
+        """Lock seats as another hold does that then fails, and let go after a while."""
+        async with database.transaction() as tx:
+            await tx.fetch("SELECT 1 FROM event_seats WHERE seat_id = ANY ($1::bigint[]) FOR UPDATE", list(seats))
+            self.locked.set()
+            await asyncio.sleep(keep_ms / 1000)
+
+    @pytest.fixture(autouse=True)
+    def _signal(self) -> None:
+        self.locked = asyncio.Event()
+
+    async def hold_against(self, database: Database, *, keep_ms: int) -> bytes:
+        seats = await put_on_sale(database, 2)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.lock_then(database, seats[:1], keep_ms=keep_ms))
+            await self.locked.wait()
+            wish = Wish(user_id=UserId(uuid4()), event_id=EVENT, seat_ids=tuple(seats))
+            return await group.create_task(place_hold(database, wish))
+
+    async def test_a_seat_that_was_only_locked_is_tried_once_more(self, database: Database) -> None:
+        assert await self.hold_against(database, keep_ms=5)
+
+    async def test_but_nobody_waits_for_it(self, database: Database) -> None:
+        with pytest.RaisesGroup(SeatsTakenError):
+            await self.hold_against(database, keep_ms=1500)
