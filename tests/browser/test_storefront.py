@@ -246,6 +246,7 @@ class TestOnAPhone:
                 page.wait_for_timeout(150)
             assert page.locator("svg.plan").get_attribute("viewBox") != before
             expect(page.locator(".chosen li")).to_have_count(1)
+            expect(page.locator("[data-hold]")).to_be_in_viewport()
             watched.screen("phone-chosen", whole=False)
             for address in ("/", "/search", f"/events/{event['id']}", "/login"):
                 page.goto(address)

@@ -187,6 +187,7 @@ export class SeatMap extends HTMLElement {
     }
     this.say("");
     this.showChoice();
+    if (this.tipped === seat && !this.piece("tip").hidden) this.tip(seat);
   }
 
   tap(x, y) {
@@ -261,6 +262,7 @@ export class SeatMap extends HTMLElement {
 
   /** @param {Seat} seat */
   tip(seat) {
+    this.tipped = seat;
     const tip = this.piece("tip");
     const box = seat.shape.getBoundingClientRect();
     const map = tip.parentElement.getBoundingClientRect();
