@@ -52,7 +52,7 @@ def _own_engines(folder: DataFolder, *, settings_file: Path | None, migrated: bo
         }
         settings = load(file=settings_file, defaults=defaults)
         if migrated:
-            from boxoffice.cli.shop import migrate_all
+            from boxoffice.cli.schemas import migrate_all
 
             migrate_all(settings)
         yield settings

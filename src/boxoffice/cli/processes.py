@@ -61,16 +61,30 @@ def peer_urls(settings: object) -> dict[str, str]:
     return {name: url for name, url in urls.items() if url}
 
 
-@simulate.command(
-    "paypal", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-)
+PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""A simulator's options are its own."""
+
+
+@simulate.command("paypal", context_settings=PASSED_ON)
 def simulate_paypal(context: typer.Context) -> None:
     """Run the PayPal simulator: OAuth, Orders v2, refunds, webhooks, an approval page, and faults on demand.
 
     Its own options: `boxoffice simulate paypal --help`.
     """
-    module = "boxoffice.simulators.paypal"
+    _become("boxoffice.simulators.paypal", context.args)
+
+
+@simulate.command("mailbox", context_settings=PASSED_ON)
+def simulate_mailbox(context: typer.Context) -> None:
+    """Run the mailbox: takes mail over SMTP, keeps it in a folder, and shows it on a page.
+
+    Its own options: `boxoffice simulate mailbox --help`.
+    """
+    _become("boxoffice.simulators.mailbox", context.args)
+
+
+def _become(module: str, arguments: list[str]) -> None:
     try:
-        os.execv(sys.executable, [sys.executable, "-m", module, *context.args])  # noqa: S606 - our own module
+        os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - our own module
     except OSError as error:
-        raise CommandError(f"The simulator cannot be run: {error.strerror}.", Exit.PART_FAILED) from error
+        raise CommandError(f"{module} cannot be run: {error.strerror}.", Exit.PART_FAILED) from error

@@ -17,10 +17,11 @@ from typing import Any
 
 from boxoffice.apps import PROCESSES
 from boxoffice.cli import console, demo
+from boxoffice.cli.schemas import migrate_all
 from boxoffice.cli.serving import listen, serve
 from boxoffice.cli.signals import AskedToStopError, StopSignals
 from boxoffice.runtime.embedded import child, ports, secrets
-from boxoffice.runtime.embedded.engines import SERVICES, Engines
+from boxoffice.runtime.embedded.engines import Engines
 from boxoffice.runtime.embedded.folder import DataFolder, Running
 
 SIMULATOR_READY_S = 20.0
@@ -212,21 +213,6 @@ def import_services() -> None:
 
     for name in (*PROCESSES, "all"):
         import_module(f"boxoffice.apps.{name}")
-
-
-def migrate_all(settings: Any) -> None:
-    """Bring every service's database to the newest schema.
-
-    :raises NewerSchemaError: when a newer version wrote one of them.
-    """
-    from boxoffice.runtime import revisions
-
-    for service in SERVICES:
-        url = getattr(settings, f"{service}_database_url")
-        if revisions.current(url) != revisions.newest(service):
-            from boxoffice.runtime import migrations
-
-            migrations.migrate(service, url)
 
 
 def told(settings: Any) -> dict[str, Any]:
