@@ -39,7 +39,8 @@ RULES: tuple[Rule, ...] = (
         sql="""
         SELECT k.ticket_id, k.event_id, k.seat_id, k.order_id, s.state AS seat_state, s.order_id AS seat_order_id
         FROM tickets k LEFT JOIN event_seats s USING (event_id, seat_id)
-        WHERE k.state IN ('valid', 'used') AND (s.state IS DISTINCT FROM 'sold' OR s.order_id IS DISTINCT FROM k.order_id)
+        WHERE k.state IN ('valid', 'used')
+          AND (s.state IS DISTINCT FROM 'sold' OR s.order_id IS DISTINCT FROM k.order_id)
         LIMIT 100""",
     ),
     Rule(
@@ -68,7 +69,8 @@ RULES: tuple[Rule, ...] = (
         invariant="I2",
         says="the captured money of an order is the price of the tickets issued for it",
         sql="""
-        SELECT o.order_id, coalesce(p.captured, 0) AS captured_minor, coalesce(k.issued, 0) AS issued_minor FROM orders o
+        SELECT o.order_id, coalesce(p.captured, 0) AS captured_minor, coalesce(k.issued, 0) AS issued_minor
+        FROM orders o
         LEFT JOIN (SELECT order_id, sum(captured_minor) AS captured FROM payments GROUP BY order_id) p USING (order_id)
         LEFT JOIN (SELECT order_id, sum(price_minor) AS issued FROM tickets GROUP BY order_id) k USING (order_id)
         WHERE coalesce(p.captured, 0) <> coalesce(k.issued, 0) LIMIT 100""",
@@ -76,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="refunded_is_what_was_given_back",
         invariant="I2",
-        says="a payment's refunded money is the sum of its refunds, each of a void ticket of its order, never above price",
+        says="a payment's refunded money is the sum of its refunds, each of a void ticket of its order, up to its price",
         sql="""
         SELECT p.payment_id, p.refunded_minor, coalesce(sum(r.refund_minor), 0) AS refunds_minor FROM payments p
         LEFT JOIN refunds r USING (payment_id) LEFT JOIN tickets k USING (ticket_id)
@@ -96,7 +98,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="ledger_agrees_with_payments",
         invariant="I2",
-        says="an order's revenue is what was captured and not refunded; its money at the provider excludes refunds done",
+        says="an order's revenue is what was captured and not refunded; its money at the provider lacks refunds done",
         sql="""
         WITH paid AS (SELECT order_id, sum(captured_minor) AS captured, sum(refunded_minor) AS refunded
                         FROM payments GROUP BY order_id),

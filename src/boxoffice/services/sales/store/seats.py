@@ -85,13 +85,15 @@ FROM event_seats WHERE event_id = $1
 INSERT_LABELS = """
 INSERT INTO event_seat_labels
   (event_id, seat_id, section, row_label, number, block, position, mark, price_level, external_id)
-SELECT $1::bigint, ($1::bigint << 20) | place, section, row_label, number, block, position, mark, price_level, external_id
+SELECT $1::bigint, ($1::bigint << 20) | place, section, row_label, number, block, position, mark, price_level,
+       external_id
 FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[])
   t(place, section, row_label, number, block, position, mark, price_level, external_id)
 """
 INSERT_SEATS = """
 INSERT INTO event_seats (event_id, seat_id, price_minor, currency)
-SELECT $1::bigint, ($1::bigint << 20) | place, price_minor, $4 FROM unnest($2::int[], $3::bigint[]) t(place, price_minor)
+SELECT $1::bigint, ($1::bigint << 20) | place, price_minor, $4
+FROM unnest($2::int[], $3::bigint[]) t(place, price_minor)
 """
 
 
