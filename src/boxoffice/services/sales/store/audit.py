@@ -78,7 +78,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="refunded_is_what_was_given_back",
         invariant="I2",
-        says="a payment's refunded money is the sum of its refunds, each of a void ticket of its order, up to its price",
+        says="a payment's refunded money is the sum of its refunds, each of a void ticket of it, up to its price",
         sql="""
         SELECT p.payment_id, p.refunded_minor, coalesce(sum(r.refund_minor), 0) AS refunds_minor FROM payments p
         LEFT JOIN refunds r USING (payment_id) LEFT JOIN tickets k USING (ticket_id)
