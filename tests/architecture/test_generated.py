@@ -18,12 +18,13 @@ def generator() -> ModuleType:
     return module
 
 
-class TestGeneratedPages:
-    @pytest.fixture(scope="class")
-    def pages(self) -> dict[str, str]:
-        written: dict[str, str] = generator().pages()
-        return written
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    written: dict[str, str] = generator().pages()
+    return written
 
+
+class TestGeneratedPages:
     def test_are_current(self, pages: dict[str, str]) -> None:
         stale = [
             name for name, text in pages.items() if not (ROOT / name).is_file() or (ROOT / name).read_text() != text

@@ -101,7 +101,8 @@ class Buyer:
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    with running_shop(tmp_path_factory.mktemp("crash") / "data", concerts=2) as up:
+    folder = tmp_path_factory.mktemp("crash") / "data"
+    with running_shop(folder, concerts=2, environment={"BOXOFFICE_AUTH_RATE_LIMIT_PER_SECOND": "0"}) as up:
         yield up
 
 
