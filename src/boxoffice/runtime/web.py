@@ -100,6 +100,7 @@ def make_app(
             title=f"Boxoffice {service}",
             version="1",
             path="/openapi",
+            use_handler_docstrings=True,
             servers=[Server(url="/")],
             components=Components(
                 security_schemes={"bearer": SecurityScheme(type="http", scheme="bearer", bearer_format="JWT")}

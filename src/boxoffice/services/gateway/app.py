@@ -4,6 +4,8 @@
 services' in one process, or let the server send its lifespan messages.
 """
 
+import asyncio
+import math
 import time
 from typing import Any
 
@@ -50,16 +52,22 @@ def rates(settings: Settings) -> dict[Limit, Rate]:
 
 
 class _Document:
-    """The merged description, kept for a minute: services come and go, and merging takes some milliseconds."""
+    """The merged description, kept for a minute: services come and go, and making it anew takes half a second.
+
+    Made in a thread, so that nobody waits behind it; services of this process do not change: once is enough for them.
+    """
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._merged: dict[str, Any] = {}
         self._fresh_until = 0.0
+        self._turn = asyncio.Lock()
 
     async def __call__(self) -> dict[str, Any]:
         """Merge the documents, or give those merged a moment ago."""
-        if time.monotonic() > self._fresh_until:
-            self._merged = merged_openapi(await self._services.documents())
-            self._fresh_until = time.monotonic() + OPENAPI_FRESH_S
+        async with self._turn:
+            if time.monotonic() > self._fresh_until:
+                self._merged = await asyncio.to_thread(merged_openapi, await self._services.documents())
+                fresh_s = math.inf if self._services.all_within() else OPENAPI_FRESH_S
+                self._fresh_until = time.monotonic() + fresh_s
         return self._merged

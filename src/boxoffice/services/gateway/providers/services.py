@@ -59,6 +59,10 @@ class Services:
             return f"no answer within {READY_S:.0f} s"
         return "ok" if answer.is_success else f"answered {answer.status_code}"
 
+    def all_within(self) -> bool:
+        """Whether every service of the API lives in this process."""
+        return all(self.within(name) is not None for name in DESCRIBED)
+
     async def documents(self) -> dict[str, dict[str, Any]]:
         """Read the OpenAPI document of every service that answers."""
         found: dict[str, dict[str, Any]] = {}
@@ -70,7 +74,7 @@ class Services:
     async def _document(self, name: str) -> dict[str, Any] | None:
         app = self.within(name)
         if app is not None:
-            return description(app)
+            return await asyncio.to_thread(description, app)
         try:
             answer = await self._peers.call(name, "GET", DOCUMENT)
         except PeerUnavailableError:

@@ -117,8 +117,10 @@ def _complete(operation: dict[str, Any], service: str, taken_ids: set[str]) -> N
     if "status_code" in json.dumps(bad_request):  # the framework's own shape, which our handlers of errors never send
         del responses["400"]
     responses.setdefault("default", UNEXPECTED)
-    who = _who(operation.get("security"))
-    operation["description"] = f"{operation.get('description', '').strip()}\n\n{who}".strip()
+    words = (operation.get("description") or "").strip()
+    if words:
+        operation["summary"] = words.split("\n")[0].rstrip(".")
+    operation["description"] = f"{words}\n\n{_who(operation.get('security'))}".strip()
 
 
 def _who(security: list[dict[str, list[str]]] | None) -> str:
