@@ -4,11 +4,11 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from tests.support.tokens import TokenFactory
 
 from boxoffice.runtime import authn
 from boxoffice.runtime.authn import TokenVerifier, UnauthenticatedError
 from boxoffice.runtime.peers import PeerUnavailableError
-from tests.support.tokens import TokenFactory
 
 
 class Keys:
@@ -48,7 +48,9 @@ class TestKeys:
             assert await verifier.caller(keys.tokens.token(uuid4()))
         assert keys.asked == 2, "every call asks a service that is away"
 
-    async def test_that_are_unknown_are_not_trusted_while_identity_is_away(self, keys: Keys, verifier: TokenVerifier) -> None:
+    async def test_that_are_unknown_are_not_trusted_while_identity_is_away(
+        self, keys: Keys, verifier: TokenVerifier
+    ) -> None:
         keys.away = True
         with pytest.raises(PeerUnavailableError):
             await verifier.caller(keys.tokens.token(uuid4()))
