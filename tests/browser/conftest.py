@@ -1,5 +1,6 @@
 """A real shop (``boxoffice up --demo``) and a real Chromium; every page must stay free of errors and CSP violations."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
 from tests.support.shop import Shop, running_shop
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
 TELL_VIOLATIONS = (
@@ -29,7 +30,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
-        pytest.skip(f"no Chromium at {CHROMIUM}")
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing(f"no Chromium at {CHROMIUM}: install it, or name it in CHROMIUM")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser

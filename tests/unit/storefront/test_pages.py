@@ -223,6 +223,21 @@ class TestHold:
         page = await visitor.get("/events/7?choose=0,2,99,x")
         assert 'data-chosen="0,2"' in page.text
 
+    async def test_of_a_login_that_ended_meanwhile_keeps_the_choice(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        page = await customer.get("/events/7")
+        gateway.answers["POST /bookings/reserve"] = problem(401, "identity.unauthenticated")
+        answer = await customer.post("/events/7/hold", data={"csrf": hidden(page, "csrf"), "place": "0"})
+        assert answer.headers["location"] == "/login?next=/events/7%3Fchoose%3D0"
+
+    @pytest.mark.parametrize("form", ["hold", "pay", "give-back"])
+    async def test_a_forms_address_loaded_again_leads_back_to_its_page(
+        self, customer: httpx.AsyncClient, form: str
+    ) -> None:
+        page = "/events/7" if form == "hold" else f"/bookings/{BOOKING}"
+        assert (await customer.get(f"{page}/{form}")).headers["location"] == page
+
 
 class TestPaying:
     async def test_leads_to_the_provider_by_a_page_of_ours(

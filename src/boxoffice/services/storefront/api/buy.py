@@ -34,7 +34,10 @@ async def hold(request: Request[Any, Any, Any], front: Front, visit: Visit, even
     try:
         held = await _hold(visit, event_id, form)
     except ApiRefusalError as refusal:
-        if refusal.is_unauthenticated or refusal.is_not_found:
+        if refusal.is_unauthenticated:
+            visit.become(None)
+            return front.pages.go(visit, f"/login?next={quote(_again(event_id, form))}")
+        if refusal.is_not_found:
             raise
         return await _show_refusal(front, visit, event_id, form, refusal)
     return front.pages.go(visit, f"/bookings/{held.booking_id}")
@@ -128,6 +131,18 @@ async def give_back(request: Request[Any, Any, Any], front: Front, visit: Visit,
     return front.pages.go(visit, f"/events/{booking.event.id}")
 
 
+@get("/events/{event_id:int}/hold", include_in_schema=False)
+async def back_to_event(front: Front, visit: Visit, event_id: int) -> Response[bytes]:
+    """Lead somebody who loads a form's address again back to the page that it was on."""
+    return front.pages.go(visit, f"/events/{event_id}")
+
+
+@get(["/bookings/{booking_id:uuid}/pay", "/bookings/{booking_id:uuid}/give-back"], include_in_schema=False)
+async def back_to_booking(front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Lead somebody who loads a form's address again back to the page that it was on."""
+    return front.pages.go(visit, f"/bookings/{booking_id}")
+
+
 def _chosen(form: FormMultiDict) -> tuple[int, ...]:
     return read_choice([str(text) for text in form.getall("place", [])], places=MOST_PLACES)
 
@@ -148,4 +163,4 @@ def _name(entry: dict[str, Any]) -> str:
     return f"{entry.get('section', '')}, row {entry.get('row', '')}, seat {entry.get('number', '')}"
 
 
-ROUTES: list[Any] = [hold, pay, come_back, give_back]
+ROUTES: list[Any] = [hold, pay, come_back, give_back, back_to_event, back_to_booking]
