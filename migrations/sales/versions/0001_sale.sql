@@ -109,6 +109,7 @@ CREATE TABLE payments (
   UNIQUE (provider, provider_ref)
 );
 CREATE UNIQUE INDEX payment_one_live ON payments (order_id) WHERE state IN ('created','capturing','captured','abandoning');
+CREATE UNIQUE INDEX payments_of_capture ON payments (provider, capture_ref);
 CREATE INDEX payments_open ON payments (tried_at) WHERE state IN ('created','capturing','abandoning');
 
 CREATE TABLE tickets (

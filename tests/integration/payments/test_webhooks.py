@@ -16,6 +16,7 @@ from tests.support.payments import OTHER_MERCHANT, Till
 
 from boxoffice.services.sales.domain.payment import ForgedWebhookError, Payment
 from boxoffice.services.sales.providers.paypal_webhooks import WebhookCheck, certificate_origins, signer_name
+from boxoffice.services.sales.usecases.take_webhook import take_webhook
 from boxoffice.simulators.paypal import certificates, launch
 
 PATH = "/payments/webhooks/paypal"
@@ -75,6 +76,16 @@ class TestGenuine:
             body = event_of(payment, kind)
             assert (await send(api, body, signed(till, body))).status_code == 200
         await till.check(payment.order_id)
+
+    async def test_of_a_refund_finds_its_payment_by_the_capture(self, till: Till) -> None:
+        payment = await till.bought()
+        capture = till.paypal.books(payment.order_id)["captures"][0]["capture_id"]
+        up = {"rel": "up", "method": "GET", "href": f"https://example.org/v2/payments/captures/{capture}"}
+        body = json.dumps(
+            {"id": "WH-R", "event_type": "PAYMENT.CAPTURE.REFUNDED", "resource": {"id": "SOMEREFUND", "links": [up]}}
+        )
+        headers = signed(till, body)
+        assert await take_webhook(till.settling, "paypal", headers, body.encode()) == payment.payment_id
 
     async def test_before_the_approval_confirms_nothing(self, api: Api, till: Till) -> None:
         payment = await till.begin()

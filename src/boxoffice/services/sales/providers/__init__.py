@@ -44,6 +44,7 @@ class ProviderEvent:
     event_id: str
     event_type: str
     provider_ref: str | None
+    capture_ref: str | None
     payment_reference: str | None
     payload: dict[str, Any]
 

@@ -45,10 +45,21 @@ class _Supplement(msgspec.Struct):
     related_ids: _Related = msgspec.field(default_factory=_Related)
 
 
+class _Link(msgspec.Struct):
+    rel: str = ""
+    href: str = ""
+
+
 class _Resource(msgspec.Struct):
     id: str | None = None
     invoice_id: str | None = None
     supplementary_data: _Supplement = msgspec.field(default_factory=_Supplement)
+    links: tuple[_Link, ...] = ()
+
+    def capture_ref(self) -> str | None:
+        """Tell the capture that a refund gives back: a refund names no order, only (by its "up" link) the capture."""
+        parents = [link.href.partition("/v2/payments/captures/")[2] for link in self.links if link.rel == "up"]
+        return next((found for found in parents if found), None)
 
 
 class _Event(msgspec.Struct):
@@ -177,6 +188,7 @@ def _event(body: bytes) -> ProviderEvent:
         event_id=event.id,
         event_type=event.event_type,
         provider_ref=event.resource.id if about_order else event.resource.supplementary_data.related_ids.order_id,
+        capture_ref=event.resource.capture_ref(),
         payment_reference=event.resource.invoice_id,
         payload=payload,
     )

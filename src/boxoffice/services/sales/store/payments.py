@@ -22,6 +22,7 @@ FROM payments p JOIN orders o USING (order_id)
 """
 BY_ID = SELECTED + " WHERE p.payment_id = $1"
 BY_REF = SELECTED + " WHERE p.provider = $1 AND p.provider_ref = $2"
+BY_CAPTURE = SELECTED + " WHERE p.provider = $1 AND p.capture_ref = $2"
 LIVE = SELECTED + " WHERE p.order_id = $1 AND p.state IN ('created', 'capturing', 'captured', 'abandoning')"
 VISIBLE = (
     SELECTED + " JOIN event_terms t USING (event_id)"
@@ -86,6 +87,11 @@ async def by_id(source: Database | Connection, payment_id: PaymentId) -> Payment
 async def by_ref(database: Database, provider: str, provider_ref: str) -> Payment | None:
     """Find the payment of a provider's order."""
     return _read(await database.fetchrow(BY_REF, provider, provider_ref))
+
+
+async def by_capture(database: Database, provider: str, capture_ref: str) -> Payment | None:
+    """Find the payment of a provider's capture."""
+    return _read(await database.fetchrow(BY_CAPTURE, provider, capture_ref))
 
 
 async def visible_to(

@@ -40,6 +40,8 @@ async def take_webhook(till: Settling, provider_name: str, headers: Mapping[str,
 
 
 async def _payment_of(till: Settling, provider_name: str, event: ProviderEvent) -> Payment | None:
-    if event.provider_ref is None:
-        return None
-    return await payments.by_ref(till.database, provider_name, event.provider_ref)
+    if event.provider_ref is not None:
+        return await payments.by_ref(till.database, provider_name, event.provider_ref)
+    if event.capture_ref is not None:
+        return await payments.by_capture(till.database, provider_name, event.capture_ref)
+    return None
