@@ -294,6 +294,15 @@ class TestPaying:
         assert "refresh" not in last.headers
         assert "kept for you" in last.text
 
+    async def test_a_declined_card_is_called_by_its_name(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        payment = {"paymentId": BOOKING, "status": "FAILED"}
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking("RELEASED", payment=payment))
+        assert "The payment did not go through" in (await customer.get(f"/bookings/{BOOKING}")).text
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking("RELEASED"))
+        assert "The seats were given back" in (await customer.get(f"/bookings/{BOOKING}")).text
+
 
 class TestTickets:
     async def test_stand_with_their_codes(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
