@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -178,6 +178,10 @@ def provider_of(shop: Shop) -> str:
 
 class TestCrash:
     def test_loses_nothing_that_was_acknowledged(self, shop: Shop) -> None:
+        with ExitStack() as clients:
+            self.sell_and_kill(shop, clients)
+
+    def sell_and_kill(self, shop: Shop, clients: ExitStack) -> None:
         seed = random.SystemRandom().randrange(10**6)
         print(f"seed {seed}")
         rng = random.Random(seed)
@@ -186,6 +190,8 @@ class TestCrash:
         killed_during: list[str] = []
         for number in range(ROUNDS):
             buyers = some_buyers(shop, seed + number)
+            for buyer in buyers:
+                clients.callback(buyer.client.close)
             stop = threading.Event()
             threads = [
                 threading.Thread(target=buyer.shop_until_it_dies, args=(event_id, places, told, stop))
