@@ -1,6 +1,7 @@
 """A real shop (``boxoffice up --demo``) and a real Chromium; every page must stay free of errors and CSP violations."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Response, sync_playwright
 from tests.support.shop import Shop, running_shop
 
-CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 ARGUMENTS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 SCREENS = Path(__file__).parents[2] / "artifacts" / "screens"
 TELL_VIOLATIONS = (
@@ -21,19 +22,30 @@ TELL_VIOLATIONS = (
 REFUSED_ON_PURPOSE = "the server responded with a status of 409"
 
 
+def chromium_program(downloaded: Path) -> str:
+    """Where Chromium is: named in CHROMIUM, installed (as scripts/browser.sh finds it), or Playwright's download."""
+    installed = next(filter(None, map(shutil.which, BROWSERS)), None)
+    found = os.environ.get("CHROMIUM") or installed or (str(downloaded) if downloaded.exists() else None)
+    if found is None:
+        missing = pytest.fail if os.environ.get("CI") else pytest.skip
+        missing("no Chromium: run scripts/browser.sh, or name it in CHROMIUM")
+    return str(found)
+
+
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with running_shop(tmp_path_factory.mktemp("browser") / "data", concerts=4) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    if not Path(CHROMIUM).exists():
-        missing = pytest.fail if os.environ.get("CI") else pytest.skip
-        missing(f"no Chromium at {CHROMIUM}: install it, or name it in CHROMIUM")
+    """One browser for a module, not for the session: while Playwright is open its event loop counts as running in this
+    thread, and asynchronous tests of the same worker could not run theirs.
+    """
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        program = chromium_program(Path(playwright.chromium.executable_path))
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()
 

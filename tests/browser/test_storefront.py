@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Opening, Watched
 from tests.support.shop import DEMO_PASSWORD, Shop
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 HEARD_WITHIN_S = 20.0
 SHARP = {"device_scale_factor": 2}

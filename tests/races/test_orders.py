@@ -213,7 +213,9 @@ class TestGiveBackAgainstPay:
 
 async def _confirm(database: Database, order_id: OrderId, payment_id: PaymentId) -> None:
     async with database.transaction() as tx:
-        await confirm(tx, order_id=order_id, payment_id=payment_id, capture_ref="C", signer=SIGNER)
+        await confirm(
+            tx, order_id=order_id, payment_id=payment_id, capture_ref=f"capture of {payment_id}", signer=SIGNER
+        )
 
 
 async def _confirm_free(database: Database, order_id: OrderId, user_id: UserId) -> None:

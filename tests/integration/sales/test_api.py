@@ -35,7 +35,9 @@ async def bought(apps: Apps, seats: list[int], headers: dict[str, str]) -> str:
     booking = (await reserve(apps, headers, ticketIds=seats)).json()["bookingId"]
     payment_id = await start_payment(apps.database, booking, "capturing")
     async with apps.database.transaction() as tx:
-        await confirm(tx, order_id=booking, payment_id=payment_id, capture_ref="C", signer=SIGNER)
+        await confirm(
+            tx, order_id=booking, payment_id=payment_id, capture_ref=f"capture of {payment_id}", signer=SIGNER
+        )
     return str(booking)
 
 
