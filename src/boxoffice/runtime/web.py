@@ -23,7 +23,6 @@ from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
 API = "/api/v1"
 MAX_BODY_BYTES = 64 * 1024
 """No call of the API needs more; routes that do (seat maps) say so themselves."""
-MAX_PAGE_SIZE = 100
 SLOW_S = 1.0
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]

@@ -7,12 +7,13 @@ from uuid import UUID, uuid4
 import msgspec
 from litestar import Request, Response, WebSocket, get, post, websocket
 from litestar.datastructures import State
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import HeaderParameter
 
 from boxoffice.kernel.ids import UserId
 from boxoffice.runtime import authn, idempotency, web
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
+from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, Page, PageNo, PageSize, paging
 from boxoffice.services.notification.domain.mail_job import JobState
 from boxoffice.services.notification.domain.refusals import (
     BadNotificationError,
@@ -25,12 +26,8 @@ from boxoffice.services.notification.usecases.list_notifications import list_not
 from boxoffice.services.notification.usecases.queue_news import EMAIL, queue_news
 
 ACCEPTED = 202
-MAX_PAGE_NUMBER = 1_000_000
-"""Far beyond anybody's mails, and its offset still fits the database's integers."""
 PRIVATE = {"Cache-Control": "private, no-store"}
 
-PageNumber = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NUMBER, description="From 0.")]
-PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
 Key = Annotated[
     str | None,
     HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
@@ -50,15 +47,10 @@ class NotificationView(web.View, frozen=True, kw_only=True):
     booking_id: UUID | None
 
 
-class NotificationsView(web.View, frozen=True, kw_only=True):
+class NotificationsView(Page, frozen=True, kw_only=True):
     """A page of notifications, newest first."""
 
     notifications: list[NotificationView]
-    page_number: int
-    page_size: int
-    total_element: int
-    total_pages: int
-    is_last: bool
 
 
 class SendModel(web.Model, frozen=True, kw_only=True):
@@ -72,16 +64,12 @@ class SendModel(web.Model, frozen=True, kw_only=True):
 
 @get("/notifications")
 async def notifications(
-    state: State, caller: authn.Caller, page_no: PageNumber = 0, page_size: PageSize = 20
+    state: State, caller: authn.Caller, page_no: PageNo = 0, page_size: PageSize = DEFAULT_PAGE_SIZE
 ) -> Response[NotificationsView]:
     """List what was or is to be sent to me."""
     database: Database = state.database
     records, total = await list_notifications(database, caller.user_id, page_number=page_no, page_size=page_size)
-    pages = -(-total // page_size)
-    view = NotificationsView(
-        notifications=[_view(record) for record in records], page_number=page_no, page_size=page_size,
-        total_element=total, total_pages=pages, is_last=page_no + 1 >= pages,
-    )  # fmt: skip
+    view = NotificationsView(notifications=[_view(record) for record in records], **paging(total, page_no, page_size))
     return Response(view, headers=PRIVATE)
 
 

@@ -12,7 +12,7 @@ from litestar.params import QueryParameter
 
 from boxoffice.kernel.clock import rfc3339
 from boxoffice.kernel.money import Money
-from boxoffice.runtime import web
+from boxoffice.runtime import paging, web
 from boxoffice.runtime.web import View
 from boxoffice.services.search.domain.criteria import DEFAULT_PAGE_SIZE, BadSearchError, Criteria, criteria
 from boxoffice.services.search.domain.listing import Entry, SaleState, sale_state
@@ -74,15 +74,10 @@ class FacetCount(View, frozen=True, kw_only=True):
     count: int
 
 
-class Page(View, frozen=True, kw_only=True, omit_defaults=True):
+class Page(paging.Page, frozen=True, kw_only=True, omit_defaults=True):
     """One page of hits. ``matching`` says how literally the texts were taken; ``degraded`` that events are missing."""
 
     events: tuple[Hit, ...]
-    page_number: int
-    page_size: int
-    total_element: int
-    total_pages: int
-    is_last: bool
     matching: Matching
     facets: dict[str, tuple[FacetCount, ...]] | None = None
     degraded: bool | None = None
@@ -194,16 +189,14 @@ async def _page(request: Request[Any, Any, Any], shelf: Shelf, asked: Criteria) 
 def page_of(answer: Answer, asked: Criteria, *, now: datetime) -> Page:
     """Write an answer as of an instant."""
     found = answer.found
-    pages = -(-found.total // asked.page_size)
     facets = {
         str(name): tuple(FacetCount(value=one.value, count=one.count) for one in values)
         for name, values in found.facets.items()
     }
     return Page(
         events=tuple(hit_of(entry, now=now) for entry in found.hits),
-        page_number=asked.page_no, page_size=asked.page_size, total_element=found.total, total_pages=pages,
-        is_last=asked.page_no + 1 >= pages, matching=found.matching,
-        facets=facets or None, degraded=answer.degraded or None,
+        matching=found.matching, facets=facets or None, degraded=answer.degraded or None,
+        **paging.paging(found.total, asked.page_no, asked.page_size),
     )  # fmt: skip
 
 

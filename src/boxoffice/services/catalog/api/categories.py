@@ -6,6 +6,7 @@ from boxoffice.contracts.http.catalog import CategoryAnswer
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import ADMINISTRATOR, Caller, require
 from boxoffice.runtime.database import Connection
+from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageNo, PageSize, paging
 from boxoffice.services.catalog.api.parts import (
     PUBLIC,
     AnyRequest,
@@ -13,8 +14,6 @@ from boxoffice.services.catalog.api.parts import (
     IfMatch,
     Key,
     Name,
-    PageNo,
-    PageSize,
     Parts,
     Text,
     cacheable,
@@ -22,7 +21,6 @@ from boxoffice.services.catalog.api.parts import (
     etag_of_page,
     expected,
     once,
-    paging,
 )
 from boxoffice.services.catalog.api.views import CategoriesView, category_view
 from boxoffice.services.catalog.domain import refusals as no
@@ -55,7 +53,7 @@ class CategoriesController(Controller):
 
     @get("/")
     async def list_them(
-        self, request: AnyRequest, parts: Parts, page_no: PageNo = 0, page_size: PageSize = 20
+        self, request: AnyRequest, parts: Parts, page_no: PageNo = 0, page_size: PageSize = DEFAULT_PAGE_SIZE
     ) -> Response[CategoriesView]:
         """List categories."""
         found, total = await categories.page(parts.database, limit=page_size, offset=page_no * page_size)

@@ -11,6 +11,7 @@ from boxoffice.contracts.http.catalog import EventAnswer
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import ORGANISER, Caller, require
 from boxoffice.runtime.database import Connection
+from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageNo, PageSize, paging
 from boxoffice.services.catalog.api.parts import (
     PRIVATE,
     PUBLIC,
@@ -20,8 +21,6 @@ from boxoffice.services.catalog.api.parts import (
     IfMatch,
     Key,
     Name,
-    PageNo,
-    PageSize,
     Parts,
     Text,
     Time,
@@ -31,7 +30,6 @@ from boxoffice.services.catalog.api.parts import (
     etag_of_page,
     expected,
     once,
-    paging,
 )
 from boxoffice.services.catalog.api.views import EventsView, event_view
 from boxoffice.services.catalog.domain import instants
@@ -152,7 +150,7 @@ class EventsController(Controller):
         date_to: Annotated[str | None, QueryParameter(name="dateTo", max_length=40, description="Exclusive.")] = None,
         sort_dir: Annotated[str, QueryParameter(name="sortDir", pattern="^(asc|desc)$")] = "asc",
         page_no: PageNo = 0,
-        page_size: PageSize = 20,
+        page_size: PageSize = DEFAULT_PAGE_SIZE,
     ) -> Response[EventsView]:
         """List events by their start. Members also see the drafts of their organisations."""
         chosen = events.Filters(

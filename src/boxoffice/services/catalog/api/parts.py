@@ -1,4 +1,4 @@
-"""What the handlers share: the parts of the process, idempotent answers, ETags and paging."""
+"""What the handlers share: the parts of the process, idempotent answers, ETags."""
 
 import hashlib
 import re
@@ -9,9 +9,9 @@ from typing import Annotated, Any, TypeVar, cast
 import msgspec
 from litestar import Request, Response
 from litestar.datastructures import State
-from litestar.params import HeaderParameter, PathParameter, QueryParameter
+from litestar.params import HeaderParameter, PathParameter
 
-from boxoffice.runtime import idempotency, web
+from boxoffice.runtime import idempotency
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
@@ -29,7 +29,6 @@ PUBLIC = f"public, max-age={FRESH_S}"
 FOR_EVER = "public, max-age=31536000, immutable"
 NOT_MODIFIED = 304
 MAX_ID = 2**53 - 1
-MAX_PAGE_NO = 1_000_000
 ETAG = re.compile(r'(?:W/)?"v(\d{1,18})(?:-[01])?"')
 
 Id = Annotated[int, PathParameter(le=MAX_ID)]
@@ -45,8 +44,6 @@ Time = Annotated[
         examples=["2030-05-01T19:30:00"],
     ),
 ]
-PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NO, description="From 0.")]
-PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
 Key = Annotated[
     str | None,
     HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
@@ -130,22 +127,3 @@ def expected(if_match: str | None) -> int | None:
     if match is None:
         raise BadPreconditionError("Send the ETag of the answer that you have seen, or nothing.")
     return int(match[1])
-
-
-class Page(web.View, frozen=True):
-    """Which page of how many."""
-
-    page_number: int
-    page_size: int
-    total_element: int
-    total_pages: int
-    is_last: bool
-
-
-def paging(total: int, page_no: int, page_size: int) -> dict[str, Any]:
-    """Count the pages."""
-    pages = -(-total // page_size)
-    return {
-        "page_number": page_no, "page_size": page_size, "total_element": total, "total_pages": pages,
-        "is_last": page_no >= pages - 1,
-    }  # fmt: skip

@@ -12,6 +12,7 @@ from boxoffice.contracts.http.catalog import SeatMapAnswer, VenueAnswer
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import ORGANISER, Caller, require
 from boxoffice.runtime.database import Connection
+from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageNo, PageSize, paging
 from boxoffice.services.catalog.api.parts import (
     FOR_EVER,
     PUBLIC,
@@ -20,8 +21,6 @@ from boxoffice.services.catalog.api.parts import (
     IfMatch,
     Key,
     Name,
-    PageNo,
-    PageSize,
     Parts,
     Text,
     Word,
@@ -30,7 +29,6 @@ from boxoffice.services.catalog.api.parts import (
     etag_of_page,
     expected,
     once,
-    paging,
 )
 from boxoffice.services.catalog.api.views import SeatMapView, VenuesView, venue_view
 from boxoffice.services.catalog.domain import refusals as no
@@ -106,7 +104,7 @@ class VenuesController(Controller):
         parts: Parts,
         organisation: Annotated[UUID | None, QueryParameter(name="organisationId")] = None,
         page_no: PageNo = 0,
-        page_size: PageSize = 20,
+        page_size: PageSize = DEFAULT_PAGE_SIZE,
     ) -> Response[VenuesView]:
         """List venues."""
         found, total = await venues.page(parts.database, organisation, limit=page_size, offset=page_no * page_size)

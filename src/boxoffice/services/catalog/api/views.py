@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from boxoffice.contracts.http.catalog import CategoryAnswer, EventAnswer, VenueAnswer
 from boxoffice.contracts.messages.catalog import RefundPolicy
 from boxoffice.runtime import web
-from boxoffice.services.catalog.api.parts import Page
+from boxoffice.runtime.paging import Page
 from boxoffice.services.catalog.domain.event import Category, Event, Venue
 from boxoffice.services.catalog.usecases.tell_event import programme_of
 

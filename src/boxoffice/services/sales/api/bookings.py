@@ -13,6 +13,7 @@ from boxoffice.kernel.ids import EventId, OrderId, PaymentId, SeatId, UserId
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import Answer
+from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageSize
 from boxoffice.services.sales.api.parts import NO_STORE, IdempotencyKey, Parts, call_of
 from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
 from boxoffice.services.sales.domain.refusals import (
@@ -42,9 +43,10 @@ from boxoffice.services.sales.usecases.release_order import give_back_hold
 OK, CREATED = 200, 201
 JSON = "application/json"
 MAX_BIGINT = 2**63 - 1
+MAX_PAGE_NO = 10_000_000
+"""More than anybody has bookings, and its offset still fits the database's integers."""
 PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
-PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=10_000_000)]
-PageSize = Annotated[int, QueryParameter(name="pageSize", ge=1, le=web.MAX_PAGE_SIZE)]
+PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NO)]
 EventFilter = Annotated[
     int | None, QueryParameter(name="eventId", ge=0, le=MAX_BIGINT, description="for the event's organisers")
 ]
@@ -108,7 +110,7 @@ class BookingsController(Controller):
         caller: Caller,
         parts: Parts,
         page_no: PageNo = 0,
-        page_size: PageSize = 20,
+        page_size: PageSize = DEFAULT_PAGE_SIZE,
         event_id: EventFilter = None,
     ) -> BookingPageView:
         """List one's own bookings, or (``eventId``) those of an event that one organises; newest first."""

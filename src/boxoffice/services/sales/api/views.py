@@ -9,6 +9,7 @@ import msgspec
 
 from boxoffice.kernel.money import Money
 from boxoffice.runtime import web
+from boxoffice.runtime.paging import Page, paging
 from boxoffice.services.sales.domain.order import OrderState
 from boxoffice.services.sales.domain.seat import SHOWN, SeatState
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
@@ -117,15 +118,10 @@ class BookingView(web.View, frozen=True):
     created_at: datetime
 
 
-class BookingPageView(web.View, frozen=True):
+class BookingPageView(Page, frozen=True):
     """A page of bookings, newest first; pages count from 0."""
 
     bookings: list[BookingView]
-    page_number: int
-    page_size: int
-    total_element: int
-    total_pages: int
-    is_last: bool
 
 
 def seat_view(record: Any) -> SeatView:
@@ -174,11 +170,7 @@ def booking_view(shown: ShownOrder) -> BookingView:
 
 def page_view(shown: list[ShownOrder], *, page_no: int, page_size: int, total: int) -> BookingPageView:
     """Show a page of orders."""
-    pages = -(-total // page_size)
-    return BookingPageView(
-        bookings=[booking_view(one) for one in shown], page_number=page_no, page_size=page_size, total_element=total,
-        total_pages=pages, is_last=page_no + 1 >= pages,
-    )  # fmt: skip
+    return BookingPageView(bookings=[booking_view(one) for one in shown], **paging(total, page_no, page_size))
 
 
 def _is_paying(shown: ShownOrder) -> bool:
