@@ -18,6 +18,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One answer; names are camelCase on the wire."""
 
 
+class Page(Answer, frozen=True, kw_only=True):
+    """Which page of how many; pages count from 0."""
+
+    page_number: int = 0
+    total_element: int = 0
+    total_pages: int = 0
+    is_last: bool = True
+
+
 class Tokens(Answer, frozen=True, kw_only=True):
     """A login."""
 
@@ -76,14 +85,10 @@ class FacetCount(Answer, frozen=True, kw_only=True):
     count: int
 
 
-class SearchPage(Answer, frozen=True, kw_only=True):
+class SearchPage(Page, frozen=True, kw_only=True):
     """One page of hits."""
 
     events: tuple[Found, ...]
-    page_number: int = 0
-    total_element: int = 0
-    total_pages: int = 0
-    is_last: bool = True
     matching: str = ""
     facets: dict[str, tuple[FacetCount, ...]] | None = None
     degraded: bool = False
@@ -103,14 +108,10 @@ class Suggestions(Answer, frozen=True, kw_only=True):
     suggestions: tuple[Suggestion, ...] = ()
 
 
-class EventPage(Answer, frozen=True, kw_only=True):
+class EventPage(Page, frozen=True, kw_only=True):
     """A page of the catalog's events."""
 
     events: tuple[EventAnswer, ...]
-    page_number: int = 0
-    total_element: int = 0
-    total_pages: int = 0
-    is_last: bool = True
 
 
 class Ticket(Answer, frozen=True, kw_only=True):
@@ -206,14 +207,10 @@ class Booking(Answer, frozen=True, kw_only=True):
     created_at: datetime
 
 
-class BookingPage(Answer, frozen=True, kw_only=True):
+class BookingPage(Page, frozen=True, kw_only=True):
     """A page of bookings, newest first."""
 
     bookings: tuple[Booking, ...]
-    page_number: int = 0
-    total_element: int = 0
-    total_pages: int = 0
-    is_last: bool = True
 
 
 class StartedPayment(Answer, frozen=True, kw_only=True):
