@@ -232,6 +232,20 @@ class TestServe:
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == Exit.OK
 
+    def test_says_which_settings_it_lacks(self) -> None:
+        ended = run("serve", "tickets", "--port", "0", BOXOFFICE_IDENTITY_URL="http://127.0.0.1:1")
+        assert ended.returncode == Exit.BAD_SETTINGS
+        for name in ("SALES_DATABASE_URL", "CATALOG_URL", "TICKET_KEY_FILE"):
+            assert f"BOXOFFICE_{name} is not set" in ended.stderr
+        assert "IDENTITY_URL" not in ended.stderr
+
+    def test_says_in_one_sentence_what_did_not_start(self, redis_url: str) -> None:
+        away = {"BOXOFFICE_IDENTITY_DATABASE_URL": "postgresql://127.0.0.1:9/away", "BOXOFFICE_REDIS_URL": redis_url}
+        ended = run("serve", "identity", "--port", "0", **away)
+        assert ended.returncode == Exit.PART_FAILED
+        assert "identity did not start: ConnectionRefusedError" in ended.stderr
+        assert "Traceback" not in ended.stderr
+
     def test_refuses_a_process_that_does_not_exist(self) -> None:
         assert run("serve", "nonsense").returncode == Exit.USAGE
 

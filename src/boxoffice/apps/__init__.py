@@ -1,4 +1,4 @@
-"""One file per process that can be deployed; ``all`` is every service in one process.
+"""One file per process that can be deployed; ``all`` is every service in one process, ``starting`` what they share.
 
 Each has ``create(settings, peers)``, which builds the ASGI application of that process.
 """

@@ -26,8 +26,10 @@ def serve(
 
     Nothing is started or migrated for it: run `boxoffice migrate` first. See docs/settings.md.
     """
+    from functools import partial
     from importlib import import_module
 
+    from boxoffice.apps import starting
     from boxoffice.cli import console, serving
     from boxoffice.cli.signals import AskedToStopError, StopSignals
     from boxoffice.runtime.peers import Peers
@@ -36,12 +38,15 @@ def serve(
 
     asked: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value not in {"", -1}}
     known = load(file=settings, **asked)
+    starting.check_needs(process, known)
     configure_logging(service=process, level=known.log_level, human=known.log_human)
     signals = StopSignals(lambda: None)
     signals.install()
     try:
         with serving.listen(known.host, known.port) as listener:
-            app = import_module(f"boxoffice.apps.{process}").create(known, Peers(peer_urls(known)))
+            peers = Peers(peer_urls(known))
+            app = import_module(f"boxoffice.apps.{process}").create(known, peers)
+            peers.attach(process, app)  # what it asks of itself (identity: its keys) takes no way over the network
             where = "http://{}:{}".format(*listener.getsockname()[:2])
 
             def when_up() -> None:
@@ -49,7 +54,7 @@ def serve(
 
             serving.serve(
                 app, listener, signals=signals, when_up=when_up,
-                running=app.running if process == "all" else app.lifespan,
+                running=app.running if process == "all" else partial(starting.running, {process: app}, peers),
             )  # fmt: skip
     except AskedToStopError:
         return

@@ -54,6 +54,7 @@ class Peers:
                 transport=transport,
                 timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 follow_redirects=False,
+                trust_env=False,  # a proxy for the world outside knows no service of ours
                 event_hooks={"request": [_travel]},
             )
         return self._clients[name]

@@ -76,7 +76,9 @@ class Settings:
     auth_rate_limit_burst: int = _setting("The same for logging in and the like.", 20)
     login_failures_per_minute: int = _setting("Wrong passwords a minute for one account; 0: no limit.", 5)
     trusted_networks: str = _setting(
-        "Proxies whose X-Forwarded-For is believed: CIDR networks with commas between; else it is dropped.", ""
+        "Proxies whose X-Forwarded-For is believed, and the storefront where it runs alone: CIDR networks with commas "
+        "between; else it is dropped.",
+        "",
     )
 
     default_time_zone: str = _setting("Zone of a venue that names none (IANA).", "UTC")

@@ -1,0 +1,93 @@
+"""Starting and stopping the applications of one process, and what each must be told before it can work.
+
+Who starts a process that cannot work hears it at once, in one sentence, and not from its first visitor.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Self
+
+from boxoffice.apps import PROCESSES
+from boxoffice.runtime.peers import Peers
+from boxoffice.runtime.settings import BadSettingsError, Settings, env_name
+
+NEEDS: Mapping[str, tuple[str, ...]] = {
+    "identity": ("identity_database_url", "redis_url"),
+    "catalog": ("catalog_database_url", "redis_url", "identity_url"),
+    "tickets": ("sales_database_url", "identity_url", "catalog_url", "ticket_key_file"),
+    "bookings": ("sales_database_url", "redis_url", "identity_url", "ticket_key_file"),
+    "payments": ("sales_database_url", "identity_url", "ticket_key_file"),
+    "search": ("search_index_dir", "redis_url", "identity_url", "catalog_url"),
+    "notification": ("notification_database_url", "redis_url", "identity_url"),
+    "storefront": ("gateway_url",),
+    "gateway": (),  # a service without a URL is not served by it
+}
+"""Settings that a process cannot do without when it runs alone; the three of sales must share one ticket key."""
+
+
+class PartFailedError(Exception):
+    """A service did not start; the cause is chained."""
+
+
+class naming:  # noqa: N801 - reads as a phrase where it is used
+    """Keep, under the service's name, what was raised while it started."""
+
+    def __init__(self, part: str) -> None:
+        self._part = part
+        self.failed: PartFailedError | None = None
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        """Keep an error; anything else (a cancellation) goes on."""
+        if not isinstance(error, Exception):
+            return False
+        first = _innermost(error)
+        said = f"The service {self._part} did not start: {type(first).__name__}: {first}"
+        self.failed = PartFailedError(said)
+        self.failed.__cause__ = error
+        return True
+
+
+def check_needs(process: str, settings: Settings) -> None:
+    """Refuse to start a process that was not told what it cannot do without; ``all`` reaches its services by itself.
+
+    :raises BadSettingsError: naming every setting that is missing.
+    """
+    if process == "all":
+        within = {f"{name}_url" for name in PROCESSES}
+        needed = dict.fromkeys(name for names in NEEDS.values() for name in names if name not in within)
+    else:
+        needed = dict.fromkeys(NEEDS[process])
+    missing = [f"{env_name(name)} is not set; {process} needs it" for name in needed if not getattr(settings, name)]
+    if missing:
+        raise BadSettingsError("\n".join(missing))
+
+
+@asynccontextmanager
+async def running(parts: Mapping[str, Any], peers: Peers) -> AsyncIterator[None]:
+    """Run the lifespans of applications by their names while inside, in order, and leave them in reverse.
+
+    :raises PartFailedError: naming the service that did not start.
+    """
+    failed: PartFailedError | None = None
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(peers.close)
+        for name, part in parts.items():
+            with naming(name) as start:
+                await stack.enter_async_context(part.lifespan())
+            if failed := start.failed:
+                break
+        else:
+            yield
+    if failed is not None:  # outside of the lifespans, which would wrap it in groups of exceptions
+        raise failed
+
+
+def _innermost(error: Exception) -> Exception:
+    """Look into groups of one: a lifespan's task group says only that something failed."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
