@@ -8,6 +8,7 @@ import uvicorn
 
 from boxoffice.runtime.telemetry import configure_logging
 from boxoffice.simulators.mailbox import Mailbox
+from boxoffice.simulators.stopping import end_cleanly
 
 
 def main(
@@ -19,6 +20,7 @@ def main(
 ) -> None:
     """Take mail and show it until TERM or INT."""
     configure_logging(service="mailbox", human=True)
+    end_cleanly()
     mailbox = Mailbox(folder=data_dir, host=host, smtp_port=smtp_port)
     mailbox.start()
     typer.echo(f"SMTP on {host}:{mailbox.smtp_port}, pages on http://{host}:{http_port}/mailbox")

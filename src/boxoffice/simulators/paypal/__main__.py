@@ -7,6 +7,7 @@ from pathlib import Path
 from boxoffice.runtime.telemetry import configure_logging
 from boxoffice.simulators.paypal.app import Account, build
 from boxoffice.simulators.paypal.server import serve
+from boxoffice.simulators.stopping import end_cleanly
 
 SECRET_VARIABLE = "PAYPAL_SIMULATOR_SECRET"  # noqa: S105 - the variable's name, not a secret
 
@@ -25,6 +26,7 @@ def main() -> None:
     parser.add_argument("--webhook-id", default="SIMULATORWEBHOOK1")
     parser.add_argument("--log-level", default="info")
     given = parser.parse_args()
+    end_cleanly()
     secret = given.client_secret or os.environ.get(SECRET_VARIABLE)
     if not secret:
         parser.error(f"give --client-secret or set {SECRET_VARIABLE}")
