@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from litestar import Litestar, Response, Router, get
@@ -13,6 +13,7 @@ from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme, Server
+from litestar.params import HeaderParameter
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -33,6 +34,12 @@ Check = Callable[[], Awaitable[None]]
 
 refuses = openapi.refuses
 """Name the refusals of a handler for OpenAPI: ``@post(…, opt=web.refuses(SeatsTakenError))``."""
+
+IdempotencyKey = Annotated[
+    str | None,
+    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
+]
+"""The header that ``runtime/idempotency.py`` works with."""
 
 SECURITY_HEADERS: Mapping[bytes, bytes] = {
     b"x-content-type-options": b"nosniff",

@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 import msgspec
 from litestar import Request, Response, WebSocket, get, post, websocket
 from litestar.datastructures import State
-from litestar.params import HeaderParameter
 
 from boxoffice.kernel.ids import UserId
 from boxoffice.runtime import authn, idempotency, web
@@ -27,11 +26,6 @@ from boxoffice.services.notification.usecases.queue_news import EMAIL, queue_new
 
 ACCEPTED = 202
 PRIVATE = {"Cache-Control": "private, no-store"}
-
-Key = Annotated[
-    str | None,
-    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
-]
 
 
 class NotificationView(web.View, frozen=True, kw_only=True):
@@ -83,7 +77,11 @@ async def notifications(
     ),
 )  # fmt: skip
 async def send_notification(
-    request: Request[Any, Any, Any], state: State, caller: authn.Caller, data: SendModel, idempotency_key: Key = None
+    request: Request[Any, Any, Any],
+    state: State,
+    caller: authn.Caller,
+    data: SendModel,
+    idempotency_key: web.IdempotencyKey = None,
 ) -> Response[bytes]:
     """Send something to one user who wants such mail."""
     database: Database = state.database

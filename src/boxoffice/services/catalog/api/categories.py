@@ -12,7 +12,6 @@ from boxoffice.services.catalog.api.parts import (
     AnyRequest,
     Id,
     IfMatch,
-    Key,
     Name,
     Parts,
     Text,
@@ -42,7 +41,7 @@ class CategoriesController(Controller):
 
     @post("/", guards=[require(ADMINISTRATOR)], opt=web.refuses(no.CategoryExistsError, idempotency.KeyReusedError))
     async def create(
-        self, request: AnyRequest, caller: Caller, parts: Parts, data: CategoryBody, key: Key = None
+        self, request: AnyRequest, caller: Caller, parts: Parts, data: CategoryBody, key: web.IdempotencyKey = None
     ) -> Response[CategoryAnswer]:
         """Create a category."""
 

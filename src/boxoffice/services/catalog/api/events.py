@@ -19,7 +19,6 @@ from boxoffice.services.catalog.api.parts import (
     BodyId,
     Id,
     IfMatch,
-    Key,
     Name,
     Parts,
     Text,
@@ -124,7 +123,7 @@ class EventsController(Controller):
         ),
     )
     async def create(
-        self, request: AnyRequest, caller: Caller, parts: Parts, data: EventBody, key: Key = None
+        self, request: AnyRequest, caller: Caller, parts: Parts, data: EventBody, key: web.IdempotencyKey = None
     ) -> Response[EventAnswer]:
         """Create an event as a draft, which only its organisation sees."""
 
@@ -228,7 +227,7 @@ class EventsController(Controller):
         opt=web.refuses(no.EventNotFoundError, no.MoveRefusedError, idempotency.KeyReusedError),
     )
     async def publish(
-        self, request: AnyRequest, caller: Caller, parts: Parts, event_id: Id, key: Key = None
+        self, request: AnyRequest, caller: Caller, parts: Parts, event_id: Id, key: web.IdempotencyKey = None
     ) -> Response[EventAnswer]:
         """Publish a draft: everybody sees it, and it goes on sale when its terms say."""
 
@@ -245,7 +244,7 @@ class EventsController(Controller):
         opt=web.refuses(no.EventNotFoundError, no.MoveRefusedError, idempotency.KeyReusedError),
     )
     async def cancel(
-        self, request: AnyRequest, caller: Caller, parts: Parts, event_id: Id, key: Key = None
+        self, request: AnyRequest, caller: Caller, parts: Parts, event_id: Id, key: web.IdempotencyKey = None
     ) -> Response[EventAnswer]:
         """Cancel a published event. Its tickets are voided and refunded."""
 
@@ -268,7 +267,13 @@ class EventsController(Controller):
         ),
     )
     async def reschedule(
-        self, request: AnyRequest, caller: Caller, parts: Parts, event_id: Id, data: RescheduleBody, key: Key = None
+        self,
+        request: AnyRequest,
+        caller: Caller,
+        parts: Parts,
+        event_id: Id,
+        data: RescheduleBody,
+        key: web.IdempotencyKey = None,
     ) -> Response[EventAnswer]:
         """Move a published event to other times, and tell everybody who should know."""
 

@@ -44,10 +44,6 @@ Time = Annotated[
         examples=["2030-05-01T19:30:00"],
     ),
 ]
-Key = Annotated[
-    str | None,
-    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
-]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description="The ETag of what you have seen.")]
 AnyRequest = Request[Any, Any, Any]
 

@@ -19,7 +19,6 @@ from boxoffice.services.catalog.api.parts import (
     AnyRequest,
     Id,
     IfMatch,
-    Key,
     Name,
     Parts,
     Text,
@@ -86,7 +85,7 @@ class VenuesController(Controller):
         ),
     )
     async def create(
-        self, request: AnyRequest, caller: Caller, parts: Parts, data: VenueBody, key: Key = None
+        self, request: AnyRequest, caller: Caller, parts: Parts, data: VenueBody, key: web.IdempotencyKey = None
     ) -> Response[VenueAnswer]:
         """Create a venue."""
 
@@ -163,7 +162,13 @@ class VenuesController(Controller):
         ),
     )
     async def add_map(
-        self, request: AnyRequest, caller: Caller, parts: Parts, venue_id: Id, data: Hall, key: Key = None
+        self,
+        request: AnyRequest,
+        caller: Caller,
+        parts: Parts,
+        venue_id: Id,
+        data: Hall,
+        key: web.IdempotencyKey = None,
     ) -> Response[SeatMapView]:
         """Add a seat map in the format `hall/1`; the same content again is the same version."""
 

@@ -4,7 +4,6 @@ from typing import Annotated
 
 import msgspec
 from litestar import Controller, post
-from litestar.params import HeaderParameter
 
 from boxoffice.runtime import idempotency, web
 from boxoffice.services.identity.api.parts import NO_STORE, Parts, Secret, Word
@@ -22,10 +21,6 @@ from boxoffice.services.identity.usecases.register import Registration, register
 from boxoffice.services.identity.usecases.reset_password import reset_password
 from boxoffice.services.identity.usecases.verify_email import verify_email
 
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
-]
 Password = Annotated[str, msgspec.Meta(max_length=4_096)]
 """A bound for the reader only; the domain refuses above 256 characters and says so."""
 
@@ -84,7 +79,7 @@ class AuthController(Controller):
     response_headers = NO_STORE
 
     @post("/register", opt=web.refuses(EmailTakenError, WeakPasswordError, BadAccountError, idempotency.KeyReusedError))
-    async def register(self, data: RegisterBody, parts: Parts, idempotency_key: IdempotencyKey = None) -> UserView:
+    async def register(self, data: RegisterBody, parts: Parts, idempotency_key: web.IdempotencyKey = None) -> UserView:
         """Register. The account can buy at once; a mail asks to verify the address."""
         registration = Registration(
             name=data.name, email=data.email, phone=data.phone, password=data.password, key=idempotency_key
@@ -102,7 +97,7 @@ class AuthController(Controller):
         )
 
     @post("/refresh", status_code=200, opt=web.refuses(LoginOverError))
-    async def refresh(self, data: RefreshBody, parts: Parts, idempotency_key: IdempotencyKey = None) -> TokensView:
+    async def refresh(self, data: RefreshBody, parts: Parts, idempotency_key: web.IdempotencyKey = None) -> TokensView:
         """Exchange a refresh token for new tokens. It works once; a second use ends the login.
 
         A client whose answer was lost repeats the call with the same Idempotency-Key within ten seconds.

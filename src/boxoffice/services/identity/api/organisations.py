@@ -8,7 +8,6 @@ from litestar import Controller, Request, get, post
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import IdempotentCall
-from boxoffice.services.identity.api.auth import IdempotencyKey
 from boxoffice.services.identity.api.parts import NO_STORE, Parts, Word
 from boxoffice.services.identity.api.views import OrganisationView, organisation_view
 from boxoffice.services.identity.domain.organisation import (
@@ -49,7 +48,7 @@ class OrganisationsController(Controller):
         parts: Parts,
         data: OrganisationBody,
         request: Request[Any, Any, Any],
-        idempotency_key: IdempotencyKey = None,
+        idempotency_key: web.IdempotencyKey = None,
     ) -> OrganisationView:
         """Found an organisation. The caller owns it, and is an organiser from the next token on."""
         call = IdempotentCall.of(principal=caller.user_id, key=idempotency_key, route=ROUTE, body=await request.body())

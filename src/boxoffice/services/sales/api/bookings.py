@@ -14,7 +14,7 @@ from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import Answer
 from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageSize
-from boxoffice.services.sales.api.parts import NO_STORE, IdempotencyKey, Parts, call_of
+from boxoffice.services.sales.api.parts import MAX_BIGINT, NO_STORE, Parts, PublicId, call_of, written
 from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
 from boxoffice.services.sales.domain.refusals import (
     BadSelectionError,
@@ -41,11 +41,8 @@ from boxoffice.services.sales.usecases.read_orders import orders_of_event, order
 from boxoffice.services.sales.usecases.release_order import give_back_hold
 
 OK, CREATED = 200, 201
-JSON = "application/json"
-MAX_BIGINT = 2**63 - 1
 MAX_PAGE_NO = 10_000_000
 """More than anybody has bookings, and its offset still fits the database's integers."""
-PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NO)]
 EventFilter = Annotated[
     int | None, QueryParameter(name="eventId", ge=0, le=MAX_BIGINT, description="for the event's organisers")
@@ -90,7 +87,7 @@ class BookingsController(Controller):
         ),
     )  # fmt: skip
     async def reserve(
-        self, caller: Caller, parts: Parts, data: ReserveBody, body: bytes, idempotency_key: IdempotencyKey = None
+        self, caller: Caller, parts: Parts, data: ReserveBody, body: bytes, idempotency_key: web.IdempotencyKey = None
     ) -> Response[bytes]:
         """Hold seats, all or nothing; 409 names those that somebody else has."""
         if data.user_id is not None and data.user_id != caller.user_id:
@@ -102,7 +99,7 @@ class BookingsController(Controller):
         )  # fmt: skip
         call = call_of(caller.user_id, idempotency_key, "POST /bookings/reserve", body)
         answer = await place_hold(parts.database, wish, call)
-        return Response(content=answer, status_code=CREATED, media_type=JSON)
+        return written(answer, status=CREATED)
 
     @get("/", opt=web.refuses(EventNotFoundError, NotYourEventError))
     async def listing(
@@ -161,14 +158,14 @@ class BookingsController(Controller):
         booking_id: UUID,
         data: CancelBody,
         body: bytes,
-        idempotency_key: IdempotencyKey = None,
+        idempotency_key: web.IdempotencyKey = None,
     ) -> Response[bytes]:
         """Cancel a booking or some of its tickets: by the policy shown before paying, or as the event's organiser."""
         call = call_of(caller.user_id, idempotency_key, f"POST /bookings/{booking_id}/cancel", body)
         async with parts.database.transaction() as tx:
             earlier = await idempotency.begin(tx, call)
             if earlier is not None and earlier.status:
-                return Response(content=earlier.body, status_code=OK, media_type=JSON)
+                return written(earlier.body, status=OK)
             await cancel_order(
                 tx,
                 order_id=OrderId(booking_id),
@@ -178,7 +175,7 @@ class BookingsController(Controller):
             shown = await show_order(tx, OrderId(booking_id), caller.user_id, caller.organisation_ids())
             answer = Answer(status=OK, body=msgspec.json.encode(booking_view(shown)))
             await idempotency.finish(tx, call, answer)
-        return Response(content=answer.body, status_code=OK, media_type=JSON)
+        return written(answer.body, status=OK)
 
     @post("/{booking_id:uuid}/exchange", status_code=OK, opt=web.refuses(web.NotImplementedYetError))
     async def exchange(self, caller: Caller, booking_id: UUID) -> None:  # noqa: ARG002 - the contract's shape

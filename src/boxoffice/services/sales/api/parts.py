@@ -1,12 +1,12 @@
-"""What the handlers work with, opened by ``app.py`` when the process starts; and headers that several of them send."""
+"""What the handlers share: the parts of the process, opened by ``app.py``; ids, headers, answers that are written."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from litestar import Request
+from litestar import Request, Response
 from litestar.datastructures import ResponseHeader, State
-from litestar.params import HeaderParameter
+from msgspec import Meta
 
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
@@ -19,6 +19,10 @@ NO_STORE = [ResponseHeader(name="Cache-Control", value="no-store", description="
 LIVE = "public, max-age=0, s-maxage=1, must-revalidate"
 """A cache in front may share the answer for a second; a browser always asks, mostly for a 304."""
 PRIVATE = "private, no-cache"
+JSON = "application/json"
+MAX_BIGINT = 2**63 - 1
+"""The largest id that the database takes."""
+PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +42,6 @@ async def parts(state: State) -> Parts:
     return found
 
 
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(
-        name="Idempotency-Key",
-        description="Makes a repeated call the same call, with the same answer: send a new UUID.",
-    ),
-]
-
-
 def call_of(principal: UUID, key: str | None, route: str, body: bytes) -> IdempotentCall | None:
     """Read the idempotency key of a call.
 
@@ -55,7 +50,12 @@ def call_of(principal: UUID, key: str | None, route: str, body: bytes) -> Idempo
     return IdempotentCall.of(principal=principal, key=key, route=route, body=body)
 
 
-def is_known(request: Request, tag: str) -> bool:  # type: ignore[type-arg]
+def written(body: bytes, *, status: int) -> Response[bytes]:
+    """Answer with JSON that is written already: a repeat of the call gets it byte for byte."""
+    return Response(content=body, status_code=status, media_type=JSON)
+
+
+def is_known(request: Request[Any, Any, Any], tag: str) -> bool:
     """Whether the client already has the answer with this entity tag (RFC 9110, If-None-Match, weak comparison)."""
     known = request.headers.get("if-none-match", "")
     return known.strip() == "*" or tag in {entry.strip().removeprefix("W/").strip('"') for entry in known.split(",")}

@@ -10,15 +10,16 @@ from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, get, post
-from litestar.datastructures import ResponseHeader, State
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import HeaderParameter, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Redirect
 
 from boxoffice.kernel.ids import OrderId, PaymentId
 from boxoffice.runtime import authn, web
-from boxoffice.runtime.idempotency import Answer, IdempotentCall, KeyReusedError
+from boxoffice.runtime.idempotency import Answer, KeyReusedError
+from boxoffice.services.sales.api.parts import NO_STORE, call_of, written
 from boxoffice.services.sales.domain.payment import (
     ForeignUrlError,
     ForgedWebhookError,
@@ -51,12 +52,6 @@ ACCEPTED = 202
 SEE_OTHER: Literal[303] = 303
 PROVIDER_OF_REDIRECTS = "paypal"
 """Only PayPal sends people back with ``token``."""
-NO_STORE = [ResponseHeader(name="Cache-Control", value="no-store", description="personal: kept by nobody")]
-
-IdempotencyKey = Annotated[
-    str | None,
-    HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
-]
 Token = Annotated[str, QueryParameter(name="token", max_length=200, description="The provider's id of its order.")]
 Url = Annotated[str, msgspec.Meta(max_length=4_000)]
 TicketName = int | UUID
@@ -151,7 +146,7 @@ class PaymentController(Controller):
         data: CreateBody,
         caller: authn.Caller,
         desk: PaymentDesk,
-        idempotency_key: IdempotencyKey,
+        idempotency_key: web.IdempotencyKey,
     ) -> Response[bytes]:
         """Start to pay a booking: the seats are kept while the buyer is at the provider's page.
 
@@ -166,9 +161,9 @@ class PaymentController(Controller):
         )
         answer = await start_payment(
             desk.till.database, desk.till.providers, wish, public_url=desk.public_url, window=desk.window,
-            call=await _call_of(request, caller, idempotency_key, "payments.create"), render=_started,
+            call=call_of(caller.user_id, idempotency_key, "payments.create", await request.body()), render=_started,
         )  # fmt: skip
-        return _response(answer)
+        return written(answer.body, status=answer.status)
 
     @get("/success", status_code=SEE_OTHER, opt=web.refuses(PaymentNotFoundError))
     async def success(self, desk: PaymentDesk, token: Token) -> Redirect:
@@ -221,15 +216,15 @@ class PaymentController(Controller):
         data: RefundBody,
         caller: authn.Caller,
         desk: PaymentDesk,
-        idempotency_key: IdempotencyKey,
+        idempotency_key: web.IdempotencyKey,
     ) -> Response[bytes]:
         """Refund a payment, whole or for some tickets: they are void at once, the money follows."""
         answer = await refund_payment(
             desk.till.database, PaymentId(payment_id), by=caller.user_id, organisations=caller.organisation_ids(),
             staff=caller.is_staff, chosen=data.ticket_ids, render=_refunding,
-            call=await _call_of(request, caller, idempotency_key, f"payments.refund.{payment_id}"),
+            call=call_of(caller.user_id, idempotency_key, f"payments.refund.{payment_id}", await request.body()),
         )  # fmt: skip
-        return _response(answer)
+        return written(answer.body, status=answer.status)
 
 
 async def _by_token(desk: PaymentDesk, token: str) -> Payment:
@@ -255,12 +250,6 @@ def _back(payment: Payment, url: str) -> Redirect:
     return Redirect(address, status_code=SEE_OTHER)
 
 
-async def _call_of(
-    request: Request[Any, Any, Any], caller: authn.Caller, key: str | None, route: str
-) -> IdempotentCall | None:
-    return IdempotentCall.of(principal=caller.user_id, key=key, route=route, body=await request.body())
-
-
 def _started(payment: Payment) -> Answer:
     waiting = payment.state is PaymentState.CREATED
     view = StartedView(
@@ -272,7 +261,3 @@ def _started(payment: Payment) -> Answer:
 
 def _refunding(payment: Payment) -> Answer:
     return Answer(status=ACCEPTED, body=msgspec.json.encode(payment_view(payment)))
-
-
-def _response(answer: Answer) -> Response[bytes]:
-    return Response(answer.body, status_code=answer.status, media_type="application/json")

@@ -17,13 +17,16 @@ from boxoffice.runtime import authn, idempotency, web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import Answer
 from boxoffice.services.sales.api.parts import (
+    JSON,
     LIVE,
+    MAX_BIGINT,
     NO_STORE,
     PRIVATE,
-    IdempotencyKey,
     Parts,
+    PublicId,
     call_of,
     is_known,
+    written,
 )
 from boxoffice.services.sales.api.views import (
     IssuedTicketView,
@@ -58,6 +61,7 @@ from boxoffice.services.sales.usecases.create_event_seats import (
 )
 from boxoffice.services.sales.usecases.read_availability import HouseView
 from boxoffice.services.sales.usecases.read_tickets import (
+    MOST_IDS,
     check_visible,
     seats_by_ids,
     seats_of_event,
@@ -66,12 +70,9 @@ from boxoffice.services.sales.usecases.read_tickets import (
 )
 
 OK, CREATED, NOT_MODIFIED = 200, 201, 304
-JSON = "application/json"
 MAX_LIST_BYTES = 8 * 1024 * 1024
 """A list of 50,000 seats, as the seed sends it."""
-MAX_BIGINT = 2**63 - 1
 Label = Annotated[str, Meta(max_length=200)]
-PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 TicketIds = Annotated[
     list[str], QueryParameter(name="ticketIds", description="Ids, repeated or separated by commas; at most 100.")
 ]
@@ -139,7 +140,7 @@ class TicketsController(Controller):
         event_id: int,
         data: list[ListedSeatBody] | CreateBody,
         body: bytes,
-        idempotency_key: IdempotencyKey,
+        idempotency_key: web.IdempotencyKey,
     ) -> Response[bytes]:
         """Create the tickets of an event, once: from a seat map, as general admission, or as a list of seats."""
         call = call_of(caller.user_id, idempotency_key, f"POST /tickets/event/{event_id}/create", body)
@@ -150,11 +151,11 @@ class TicketsController(Controller):
         async with parts.database.transaction() as tx:
             earlier = await idempotency.begin(tx, call)
             if earlier is not None and earlier.status:
-                return _json(earlier.body, status=CREATED)
+                return written(earlier.body, status=CREATED)
             await create_within(tx, event, priced)
             created = msgspec.json.encode([_new_seat(event, seat) for seat in priced])
             await idempotency.finish(tx, call, Answer(status=CREATED, body=created))
-        return _json(created, status=CREATED)
+        return written(created, status=CREATED)
 
     @get(
         "/event/{event_id:int}",
@@ -282,14 +283,11 @@ def _new_seat(event: EventTerms, seat: EventSeat) -> SeatView:
 
 
 def _ids(given: Sequence[str]) -> list[SeatId]:
-    texts = [part.strip() for text in given for part in text.split(",") if part.strip()]
-    if any(not (text.isascii() and text.isdigit()) or int(text) > MAX_BIGINT for text in texts[:101]):
+    """Read at most one id more than a query may name: enough for the use case to see that there are too many."""
+    texts = [part.strip() for text in given for part in text.split(",") if part.strip()][: MOST_IDS + 1]
+    if any(not (text.isascii() and text.isdigit()) or int(text) > MAX_BIGINT for text in texts):
         raise BadSelectionError("ticketIds are whole numbers.")
-    return list(dict.fromkeys(SeatId(int(text)) for text in texts[:101]))
-
-
-def _json(body: bytes, *, status: int = OK) -> Response[bytes]:
-    return Response(content=body, status_code=status, media_type=JSON)
+    return list(dict.fromkeys(SeatId(int(text)) for text in texts))
 
 
 def _cacheable(body: bytes, event: EventTerms, tag: str, *, status: int = OK) -> Response[bytes]:
