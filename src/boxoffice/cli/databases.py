@@ -12,7 +12,7 @@ from boxoffice.runtime.embedded.engines import SERVICES
 
 settings_app = typer.Typer(no_args_is_help=True, help="Show what can be set.")
 
-Service = StrEnum("Service", {name: name for name in SERVICES})  # type: ignore[misc]
+Service = StrEnum("Service", {name: name for name in SERVICES})  # type: ignore[misc] # mypy wants literals
 
 
 def migrate(

@@ -13,7 +13,7 @@ from boxoffice.cli.options import SettingsFile
 
 simulate = typer.Typer(no_args_is_help=True, help="Run a stand-in for the outside world as a process of its own.")
 
-Process = StrEnum("Process", {name: name for name in (*PROCESSES, "all")})  # type: ignore[misc]
+Process = StrEnum("Process", {name: name for name in (*PROCESSES, "all")})  # type: ignore[misc] # mypy wants literals
 
 
 def serve(

@@ -153,7 +153,7 @@ class TokenVerifier:
     async def _read_keys(self, kid: str) -> None:
         """Read identity's keys; while it is away, keys that we know stay good (a dead part takes no other down)."""
         try:
-            published = KeySet.import_key_set(await self._fetch_keys())  # type: ignore[arg-type]
+            published = KeySet.import_key_set(await self._fetch_keys())  # type: ignore[arg-type] # JSON, untyped
         except DomainError:
             if kid not in self._keys:
                 raise

@@ -89,7 +89,7 @@ class Bus:
             await pipe.watch(key)
             if _text(await pipe.get(key)) != after:
                 return False
-            pipe.multi()  # type: ignore[no-untyped-call]
+            pipe.multi()  # type: ignore[no-untyped-call] # redis-py gives it no types
             for envelope in envelopes:
                 pipe.xadd(envelope.topic, {FIELD: msgspec.json.encode(envelope)})
                 self._until_trim[envelope.topic] = self._until_trim.get(envelope.topic, 0) - 1

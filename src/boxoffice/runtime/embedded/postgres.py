@@ -81,7 +81,7 @@ class Postgres:
             lines = (self._folder / "postmaster.pid").read_text().splitlines()
         except OSError:
             return False
-        return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+        return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"  # noqa: PLR2004 - as said
 
 
 def start(folder: Path, *, password: str, log: Path, durable: bool = True) -> Postgres:

@@ -73,7 +73,7 @@ def pack(letter: Letter) -> bytes:
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office answers, please
     message.set_content(letter.text)
     message.add_alternative(letter.html, subtype="html")
-    html = message.get_payload()[-1]  # type: ignore[index]
+    *_, html = message.iter_parts()
     assert isinstance(html, EmailMessage)
     for file in letter.attachments:
         main, _, sub = file.mime_type.partition("/")

@@ -159,10 +159,10 @@ class _Canvas:
         xs = [spot.x for spot in spots] + [x for x, _ in platform] + [label.x for label in self.section_names]
         ys = [spot.y for spot in spots] + [y for _, y in platform] + [label.y for label in self.section_names]
         left, top = min(xs) - MARGIN, min(ys) - MARGIN
-        frame = (left, top, max(xs) + MARGIN - left, max(ys) + MARGIN - top)
+        width, height = max(xs) + MARGIN - left, max(ys) + MARGIN - top
         return Drawing(
             spots=spots, section_names=tuple(self.section_names), row_names=tuple(self.row_names),
-            platform=platform, frame=tuple(round(edge, 1) for edge in frame),  # type: ignore[arg-type]
+            platform=platform, frame=(round(left, 1), round(top, 1), round(width, 1), round(height, 1)),
         )  # fmt: skip
 
 
