@@ -179,6 +179,8 @@ class TestReadTickets:
             ("٣", "sales.bad_selection"),
             (str(seat_id(EventId(5), 1)), "sales.seats_unknown"),
             (",".join(map(str, range(101))), "sales.bad_selection"),
+            (",".join(map(str, [0, 0, *range(101)])), "sales.bad_selection"),
+            ("9" * 5000, "sales.bad_selection"),
         ],
     )
     async def test_bad_ids(self, apps: Apps, path: str, ids: str, code: str) -> None:

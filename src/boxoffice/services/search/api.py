@@ -105,7 +105,7 @@ PageSize = Annotated[int, QueryParameter(name="pageSize", description="1 to 100.
 @get(
     "/search",
     summary="Find events",
-    responses={200: ResponseSpec(data_container=Page, description="One page of hits")},
+    responses={200: ResponseSpec(data_container=Page, description="One page of hits", generate_examples=False)},
     opt=web.refuses(BadSearchError, SearchUnavailableError, web.NotImplementedYetError),
 )
 async def search(
@@ -153,7 +153,7 @@ async def search(
 @get(
     "/search/getAll",
     summary="List all events",
-    responses={200: ResponseSpec(data_container=Page, description="One page of events")},
+    responses={200: ResponseSpec(data_container=Page, description="One page of events", generate_examples=False)},
     opt=web.refuses(BadSearchError, SearchUnavailableError),
 )
 async def get_all(
@@ -166,7 +166,7 @@ async def get_all(
 @get(
     "/search/suggest",
     summary="Complete what is being typed",
-    responses={200: ResponseSpec(data_container=Suggestions, description="Names")},
+    responses={200: ResponseSpec(data_container=Suggestions, description="Names", generate_examples=False)},
     opt=web.refuses(BadSearchError, SearchUnavailableError),
 )
 async def suggest(

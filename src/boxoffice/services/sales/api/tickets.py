@@ -282,12 +282,20 @@ def _new_seat(event: EventTerms, seat: EventSeat) -> SeatView:
     )  # fmt: skip
 
 
+MOST_DIGITS = len(str(MAX_BIGINT))
+"""A longer number is no id; reading one of thousands of digits would only cost time."""
+
+
 def _ids(given: Sequence[str]) -> list[SeatId]:
     """Read at most one id more than a query may name: enough for the use case to see that there are too many."""
-    texts = [part.strip() for text in given for part in text.split(",") if part.strip()][: MOST_IDS + 1]
-    if any(not (text.isascii() and text.isdigit()) or int(text) > MAX_BIGINT for text in texts):
+    texts = list(dict.fromkeys(part.strip() for text in given for part in text.split(",") if part.strip()))
+    texts = texts[: MOST_IDS + 1]
+    if any(len(text) > MOST_DIGITS or not (text.isascii() and text.isdigit()) for text in texts):
         raise BadSelectionError("ticketIds are whole numbers.")
-    return list(dict.fromkeys(SeatId(int(text)) for text in texts))
+    ids = [int(text) for text in texts]
+    if any(found > MAX_BIGINT for found in ids):
+        raise BadSelectionError("ticketIds are whole numbers.")
+    return [SeatId(found) for found in dict.fromkeys(ids)]
 
 
 def _cacheable(body: bytes, event: EventTerms, tag: str, *, status: int = OK) -> Response[bytes]:
