@@ -10,7 +10,7 @@ echo "Installing Chromium for the browser tests …"
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends chromium >/dev/null
+  apt-get install -y -qq --no-install-recommends chromium fonts-liberation >/dev/null
 else
   .venv/bin/playwright install chromium
 fi
