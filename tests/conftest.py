@@ -13,7 +13,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.engines import Engines, running_engines
 from tests.support.tokens import TokenFactory
 
+from boxoffice.runtime import database
+
 UNIT = Path(__file__).parent / "unit"
+
+database.IDLE_IN_TRANSACTION_MS = 20_000
+"""A busy test machine stops whole processes for seconds; in production such a transaction gives its locks back after 2."""
 
 
 @pytest.fixture(autouse=True)
