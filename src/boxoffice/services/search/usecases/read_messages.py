@@ -33,8 +33,9 @@ def sale_change(fact: sales.SaleFact, *, version: int) -> SaleChange:
 
     :raises ValueError: when the price cannot be read.
     """
-    priced = fact.lowest_price is not None and fact.currency is not None
-    lowest = Money.parse(fact.lowest_price or "0", fact.currency or "XXX").minor if priced else None
+    lowest = None
+    if fact.lowest_price is not None and fact.currency is not None:
+        lowest = Money.parse(fact.lowest_price, fact.currency).minor
     return SaleChange(
         event_id=fact.event_id,
         version=version,
