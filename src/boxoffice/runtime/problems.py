@@ -83,6 +83,15 @@ def refusal(error: DomainError, *, service: str) -> Response[bytes]:
     )  # fmt: skip
 
 
+def surprise(path: str, error: Exception) -> Response[bytes]:
+    """Answer what nobody expected, and log it."""
+    _log.error("unexpected", path=path, exc_info=error)
+    return problem(
+        status=SERVER_ERROR, code="request.unexpected", title="Something went wrong on our side",
+        detail="It was logged. Give the trace id when you report it.",
+    )  # fmt: skip
+
+
 def handlers(service: str) -> dict[Any, Any]:
     """Give a Litestar app its exception handlers."""
 
@@ -93,11 +102,7 @@ def handlers(service: str) -> dict[Any, Any]:
         return _framework_error(error)
 
     def on_surprise(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
-        _log.error("unexpected", path=request.url.path, exc_info=error)
-        return problem(
-            status=SERVER_ERROR, code="request.unexpected", title="Something went wrong on our side",
-            detail="It was logged. Give the trace id when you report it.",
-        )  # fmt: skip
+        return surprise(request.url.path, error)
 
     return {DomainError: on_refusal, HTTPException: on_http, Exception: on_surprise}
 

@@ -19,12 +19,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import authn, openapi, problems
+from boxoffice.runtime.hotpaths import SECURITY_HEADERS, SLOW_S, HotApp, HotPath, HotPaths, HotSocket, header
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
 
 API = "/api/v1"
 MAX_BODY_BYTES = 64 * 1024
 """No call of the API needs more; routes that do (seat maps) say so themselves."""
-SLOW_S = 1.0
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 """Opens what the service needs when it starts, closes it when it stops."""
@@ -40,14 +40,6 @@ IdempotencyKey = Annotated[
     HeaderParameter(name="Idempotency-Key", description="Makes a repeated call the same call: send a new UUID."),
 ]
 """The header that ``runtime/idempotency.py`` works with."""
-
-SECURITY_HEADERS: Mapping[bytes, bytes] = {
-    b"x-content-type-options": b"nosniff",
-    b"referrer-policy": b"strict-origin-when-cross-origin",
-    b"x-frame-options": b"DENY",
-    b"cross-origin-opener-policy": b"same-origin",
-    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
-}
 
 _log = log(__name__)
 
@@ -81,12 +73,15 @@ def make_app(
     dependencies: Mapping[str, Any] | None = None,
     max_body_bytes: int = MAX_BODY_BYTES,
     tags: Sequence[str] | None = None,
+    hot_paths: Sequence[HotPath] = (),
+    hot_sockets: Sequence[HotSocket] = (),
 ) -> Litestar:
     """Build one service's application: ``routes`` stand under ``prefix``, ``root_routes`` at the root.
 
     Handlers may ask for ``caller: authn.Caller`` (401 without a token) or ``maybe_caller: authn.Caller | None``.
+    ``hot_paths`` are tried before ``routes`` and given by their whole path (``runtime/hotpaths.py``).
     """
-    app = Litestar(
+    app = HotApp(
         route_handlers=[
             Router(path=prefix, route_handlers=list(routes), tags=list(tags or [service])),
             *root_routes,
@@ -116,6 +111,8 @@ def make_app(
         logging_config=None,
     )
     openapi.declare(app)
+    if hot_paths or hot_sockets:
+        app.hot = HotPaths(service, hot_paths, hot_sockets)
     return app
 
 
@@ -156,7 +153,7 @@ def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
             if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
                 return
-            begin_trace(_header(scope, b"traceparent"))
+            begin_trace(header(scope, b"traceparent"))
             started = time.perf_counter()
             status = 0
 
@@ -181,10 +178,3 @@ def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
         return observed
 
     return wrap
-
-
-def _header(scope: Scope, name: bytes) -> str | None:
-    for key, value in scope["headers"]:
-        if key == name:
-            return value.decode("latin-1")
-    return None

@@ -6,8 +6,8 @@ from typing import Any
 
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import problems
+from boxoffice.runtime.hotpaths import SECURITY_HEADERS
 from boxoffice.runtime.telemetry import REFUSALS, log, trace_id
-from boxoffice.runtime.web import SECURITY_HEADERS
 from boxoffice.services.gateway.domain.headers import Header, find
 
 SERVICE = "gateway"

@@ -1,0 +1,168 @@
+"""Hot paths: the few calls that a crowd makes are answered before the framework's routing and middleware begin.
+
+A hot path answers, refuses with a :class:`DomainError`, or gives back none; then the framework's handler of the same
+route answers, which is also what OpenAPI describes. So a hot path may know the usual case only, and everything else
+keeps one home. Trace, security headers, request id, problems and metrics are the same on both ways.
+"""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Litestar, Response
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from boxoffice.kernel.errors import DomainError
+from boxoffice.runtime import problems
+from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
+
+Headers = list[tuple[bytes, bytes]]
+
+SECURITY_HEADERS: Mapping[bytes, bytes] = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"strict-origin-when-cross-origin",
+    b"x-frame-options": b"DENY",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+}
+SLOW_S = 1.0
+HOLE = "{}"
+
+_secured: Headers = list(SECURITY_HEADERS.items())
+_log = log(__name__)
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a hot path says. ``headers`` are lower case and complete but for those that every answer has."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @classmethod
+    def of(cls, status: int, body: bytes, *, media_type: str = "application/json", **headers: str) -> "Answer":
+        """Make an answer; ``cache_control="no-store"`` becomes the header of that name."""
+        written = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+        length = (b"content-length", str(len(body)).encode())
+        return cls(status, [(b"content-type", media_type.encode()), length, *written], body)
+
+
+Handle = Callable[[Scope, Receive], Awaitable[Answer | None]]
+"""Answers a call, or gives back none to leave it to the framework; then it must not have called ``receive``."""
+
+
+class HotPath:
+    """One call: its method and its whole path, where ``{}`` may stand for the last segment but one."""
+
+    def __init__(self, method: str, path: str, handle: Handle, *, route: str = "") -> None:
+        self.method = method
+        self.path = path
+        self.handle = handle
+        self.route = route or path
+        """The framework's template of the same path, for metrics."""
+
+
+class HotSocket:
+    """A WebSocket that is served without the framework; the path as in :class:`HotPath`."""
+
+    def __init__(self, path: str, handle: ASGIApp) -> None:
+        self.path = path
+        self.handle = handle
+
+
+class HotPaths:
+    """The hot paths of one application."""
+
+    def __init__(self, service: str, paths: Sequence[HotPath], sockets: Sequence[HotSocket]) -> None:
+        self._service = service
+        self._paths = {(path.method, path.path): path for path in paths}
+        self._sockets = {socket.path: socket.handle for socket in sockets}
+        self._counters: dict[tuple[str, int], Any] = {}
+
+    def find(self, method: str, path: str) -> HotPath | None:
+        """Give the hot path of a call, if it is one."""
+        return self._paths.get((method, path)) or self._paths.get((method, with_hole(path)))
+
+    def socket(self, path: str) -> ASGIApp | None:
+        """Give what serves a WebSocket, if we do."""
+        return self._sockets.get(path) or self._sockets.get(with_hole(path))
+
+    async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Answer a call; false when it is left to the framework."""
+        started = time.perf_counter()
+        begin_trace(header(scope, b"traceparent"))
+        try:
+            answer = await hot.handle(scope, receive)
+        except DomainError as error:
+            answer = written(problems.refusal(error, service=self._service))
+        except Exception as error:  # noqa: BLE001 - the last resort of a request, as in problems.handlers
+            answer = written(problems.surprise(str(scope["path"]), error))
+        if answer is None:
+            return False
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [*answer.headers, *_secured, (b"x-request-id", trace_id().encode())],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+        self._count(hot, answer.status, time.perf_counter() - started)
+        return True
+
+    def _count(self, hot: HotPath, status: int, seconds: float) -> None:
+        counter = self._counters.get((hot.route, status))
+        if counter is None:
+            counter = REQUESTS.labels(self._service, hot.method, hot.route, str(status))
+            self._counters[hot.route, status] = counter
+        counter.observe(seconds)
+        if seconds > SLOW_S:
+            _log.warning("slow", route=hot.route, seconds=round(seconds, 3))
+
+
+class HotApp(Litestar):
+    """A Litestar application with hot paths before it."""
+
+    hot: HotPaths | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer the server."""
+        hot = self.hot
+        if hot is not None:
+            if scope["type"] == "http":
+                path = hot.find(scope["method"], scope["path"])
+                if path is not None and await hot.answer(path, scope, receive, send):
+                    return
+            elif scope["type"] == "websocket" and (socket := hot.socket(scope["path"])) is not None:
+                await socket(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
+
+def with_hole(path: str) -> str:
+    """Put ``{}`` in the place of a path's last segment but one."""
+    before, _, last = path.rpartition("/")
+    return f"{before.rpartition('/')[0]}/{HOLE}/{last}"
+
+
+def segment(path: str) -> str:
+    """Give a path's last segment but one: what stands where the ``{}`` is."""
+    return path.rsplit("/", 2)[1]
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """Read a header of a call."""
+    for key, value in scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return None
+
+
+def written(response: Response[bytes]) -> Answer:
+    """Turn a problem into an answer of a hot path."""
+    body = response.content
+    headers = [(name.lower().encode(), str(value).encode("latin-1")) for name, value in response.headers.items()]
+    headers.append((b"content-type", str(response.media_type).encode()))
+    headers.append((b"content-length", str(len(body)).encode()))
+    return Answer(response.status_code or problems.SERVER_ERROR, headers, body)
