@@ -26,9 +26,9 @@ CLIENTS, SEATS, TRIES = 200, 50, 40
 CHECK = "SELECT count(*) FROM event_seats WHERE seat_id = ANY ($1::bigint[]) AND state = 'free'"
 ACT = "UPDATE event_seats SET state = 'sold', order_id = $2, hold_expires_at = NULL WHERE seat_id = ANY ($1::bigint[])"
 ORDER = """
-INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, total_minor, currency, hold_expires_at,
+INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, price_minors, total_minor, currency, hold_expires_at,
                     cancel_until, refund_percent)
-VALUES ($1, $2, $3, 'confirmed', cardinality($4::bigint[]), $4, 0, 'USD', clock_timestamp(), clock_timestamp(), 100)
+VALUES ($1, $2, $3, 'confirmed', cardinality($4::bigint[]), $4, array_fill(0, ARRAY[cardinality($4)]), 0, 'USD', clock_timestamp(), clock_timestamp(), 100)
 """
 TICKETS = """
 INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id)

@@ -30,6 +30,9 @@ REQUESTS = Histogram(
 REFUSALS = Counter("boxoffice_refusals_total", "Expected refusals, by code.", ["service", "code"])
 OUTBOX_AGE = Gauge("boxoffice_outbox_oldest_seconds", "Age of the oldest record not yet on the bus.", ["service"])
 MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and outcome.", ["consumer", "outcome"])
+HOLDS_TOGETHER = Histogram(
+    "boxoffice_holds_together", "Requests that one call to the database decided.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
 JOBS = Counter("boxoffice_job_runs_total", "Runs of background jobs, by outcome.", ["job", "outcome"])
 
 

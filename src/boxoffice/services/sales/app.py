@@ -26,6 +26,7 @@ from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
 from boxoffice.services.sales.jobs import payment_jobs, sale_jobs
 from boxoffice.services.sales.providers.opened import open_providers
+from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.read_availability import Houses
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
@@ -89,7 +90,8 @@ async def _open(stack: AsyncExitStack, process: str, settings: Settings, peers: 
     signer = KeyRing.from_file(Path(settings.ticket_key_file)) if settings.ticket_key_file else KeyRing.generate()
     providers = await stack.enter_async_context(open_providers(settings))
     till = Settling(database=database, providers=providers, signer=signer)
-    return Parts(database=database, houses=Houses(database), peers=peers, signer=signer, till=till)
+    desk = await stack.enter_async_context(HoldDesk.open(database))
+    return Parts(database=database, holds=desk, houses=Houses(database), peers=peers, signer=signer, till=till)
 
 
 async def _sell(stack: AsyncExitStack, settings: Settings, database: Database) -> None:

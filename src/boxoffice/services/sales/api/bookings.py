@@ -19,6 +19,7 @@ from boxoffice.services.sales.api.views import BookingPageView, BookingView, Hol
 from boxoffice.services.sales.domain.refusals import (
     BadSelectionError,
     EventNotFoundError,
+    HoldBudgetSpentError,
     HoldExpiredError,
     LimitReachedError,
     NotEnoughSeatsError,
@@ -29,6 +30,7 @@ from boxoffice.services.sales.domain.refusals import (
     PaymentNeededError,
     SeatsTakenError,
     SeatsUnknownError,
+    SingleSeatLeftError,
     TicketNotFoundError,
     TooLateToCancelError,
     WrongOrderStateError,
@@ -36,7 +38,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
 from boxoffice.services.sales.usecases.confirm_for_buyer import confirm_for_buyer
-from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
+from boxoffice.services.sales.usecases.place_hold import Wish
 from boxoffice.services.sales.usecases.read_orders import orders_of_event, orders_of_user, show_order
 from boxoffice.services.sales.usecases.release_order import give_back_hold
 
@@ -83,7 +85,7 @@ class BookingsController(Controller):
         responses={CREATED: ResponseSpec(data_container=HoldView, generate_examples=False)},
         opt=web.refuses(
             EventNotFoundError, NotOnSaleError, SeatsTakenError, SeatsUnknownError, LimitReachedError,
-            NotEnoughSeatsError, BadSelectionError, NotYourselfError,
+            NotEnoughSeatsError, BadSelectionError, NotYourselfError, HoldBudgetSpentError, SingleSeatLeftError,
         ),
     )  # fmt: skip
     async def reserve(
@@ -98,7 +100,7 @@ class BookingsController(Controller):
             quantity=data.quantity, price_level=data.price_level, together=data.together,
         )  # fmt: skip
         call = call_of(caller.user_id, idempotency_key, "POST /bookings/reserve", body)
-        answer = await place_hold(parts.database, wish, call)
+        answer = await parts.holds.place(wish, call)
         return written(answer, status=CREATED)
 
     @get("/", opt=web.refuses(EventNotFoundError, NotYourEventError))

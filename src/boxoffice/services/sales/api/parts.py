@@ -12,6 +12,7 @@ from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.peers import Peers
+from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.read_availability import Houses
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
@@ -27,9 +28,10 @@ PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The database, the pictures of the houses, the key that signs tickets, and what payments need."""
+    """The database, the desk for holds, the pictures of the houses, the key that signs tickets, the payments' needs."""
 
     database: Database
+    holds: HoldDesk
     houses: Houses
     peers: Peers
     signer: KeyRing

@@ -73,6 +73,22 @@ class LimitReachedError(DomainError):
     title: ClassVar[str] = "That is more than one customer may buy"
 
 
+class HoldBudgetSpentError(DomainError):
+    """Seats of the event were held for too long without being bought."""
+
+    code: ClassVar[str] = "sales.hold_budget_spent"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "You have held seats of this event too often"
+
+
+class SingleSeatLeftError(DomainError):
+    """The choice would leave a single free seat that nobody can use."""
+
+    code: ClassVar[str] = "sales.single_seat_left"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "A single seat would be left"
+
+
 class BadSelectionError(DomainError):
     """A choice of seats that cannot be meant: none, too many, one twice."""
 

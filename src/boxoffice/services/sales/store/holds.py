@@ -1,6 +1,8 @@
-"""Holds: the calls of ``place_hold`` and ``expire_holds`` (migrations/sales/versions/0002_holds.sql)."""
+"""Holds: the calls of ``place_hold``, ``gather_holds``, ``expire_holds`` (migrations: ``0003_hold_functions.sql``)."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import asyncpg
 
@@ -8,14 +10,17 @@ from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
 from boxoffice.runtime.database import Connection
 from boxoffice.runtime.idempotency import IdempotentCall, KeyReusedError
+from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.domain.refusals import (
     EventNotFoundError,
+    HoldBudgetSpentError,
     LimitReachedError,
     NotEnoughSeatsError,
     NotOnSaleError,
     SaleHaltedError,
     SeatsTakenError,
     SeatsUnknownError,
+    SingleSeatLeftError,
 )
 
 REFUSALS: dict[str, tuple[type[DomainError], str]] = {
@@ -27,10 +32,15 @@ REFUSALS: dict[str, tuple[type[DomainError], str]] = {
     "BX006": (KeyReusedError, "Use a new key for a new request."),
     "BX007": (NotEnoughSeatsError, "Try fewer, another price level, or places apart."),
     "BX008": (SaleHaltedError, "Try again later."),
+    "BX009": (HoldBudgetSpentError, "You held seats of this event too often without buying. Buy what you hold."),
+    "BX010": (SingleSeatLeftError, "Nobody would buy the seat left between. Move by one, or take it too."),
 }
 """SQLSTATEs of ``place_hold`` and what they say."""
 
-PLACE = "SELECT place_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+PLACE = "SELECT place_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+GATHER = """
+SELECT req, verdict, answer, taken FROM gather_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
 EXPIRE = "SELECT expire_holds(NULL, NULL, $1, $2)"
 
 
@@ -46,6 +56,7 @@ async def place(
     order_id: OrderId,
     call: IdempotentCall | None,
     trace: str | None,
+    allocation_id: int | None = None,
 ) -> bytes:
     """Place a hold in one statement, which is its own transaction; returns the answer's body.
 
@@ -55,6 +66,7 @@ async def place(
         body: bytes = await connection.fetchval(
             PLACE, user_id, event_id, seat_ids, quantity, price_level, together, order_id,
             call.key if call else None, call.route if call else None, call.fingerprint if call else None, trace,
+            uuid7(), allocation_id,
         )  # fmt: skip
     except asyncpg.PostgresError as error:
         if error.sqlstate not in REFUSALS:
@@ -62,6 +74,54 @@ async def place(
         kind, said = REFUSALS[error.sqlstate]
         raise kind(said, **json.loads(error.detail or "{}")) from error
     return body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request of a batch: these seats for that customer under that order's id."""
+
+    user_id: UserId
+    event_id: EventId
+    seat_ids: Sequence[SeatId]
+    order_id: OrderId
+    key: str | None
+    fingerprint: bytes | None
+    trace: str | None
+    allocation_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of one request: ``placed`` (the answer's body), ``taken`` or ``contested`` (JSON of the seats)."""
+
+    kind: str
+    body: bytes | None
+    taken: str | None
+
+
+async def gather(connection: Connection, asked: Sequence[Asked], *, route: str) -> dict[int, Verdict]:
+    """Decide requests together in one statement, which is its own transaction; gives each one's verdict by its number.
+
+    A request without a verdict, or with ``alone``, is for :func:`place`. No two of them may share a seat, an
+    idempotency key, or a customer of one event.
+    """
+    requests: list[int] = []
+    seats: list[int] = []
+    for number, one in enumerate(asked, 1):
+        seats += one.seat_ids
+        requests += [number] * len(one.seat_ids)
+    records = await connection.fetch(
+        GATHER, [one.event_id for one in asked], [one.user_id for one in asked], [one.order_id for one in asked],
+        [uuid7() for _ in asked], [one.key for one in asked], [one.fingerprint for one in asked],
+        [len(one.seat_ids) for one in asked], [one.allocation_id for one in asked], [one.trace for one in asked],
+        requests, seats, route,
+    )  # fmt: skip
+    return {number - 1: Verdict(kind=kind, body=body, taken=taken) for number, kind, body, taken in records}
+
+
+def taken_refusal(taken: str | None, *, contested: bool = False) -> SeatsTakenError:
+    """Make the refusal that names the seats which others have, from their JSON."""
+    return SeatsTakenError(REFUSALS["BX004"][1], contested=contested, taken=json.loads(taken or "[]"))
 
 
 async def expire(connection: Connection, *, most: int, trace: str | None) -> int:

@@ -176,6 +176,11 @@ async def insert(tx: Connection, *, event_id: EventId, columns: Sequence[Sequenc
     await tx.execute(INSERT_SEATS, event_id, labels[0], prices, currency)
 
 
+async def link_neighbours(tx: Connection, event_id: EventId) -> None:
+    """Note which of an event's seats stand side by side, once all are written."""
+    await tx.execute("SELECT link_neighbours($1)", event_id)
+
+
 async def exist(tx: Connection, event_id: EventId) -> bool:
     """Tell whether an event has seats on sale."""
     found: bool = await tx.fetchval("SELECT EXISTS (SELECT 1 FROM event_seats WHERE event_id = $1)", event_id)

@@ -21,7 +21,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.domain.ticket import Ticket
-from boxoffice.services.sales.store import captures, ledger, orders, seats, terms, tickets
+from boxoffice.services.sales.store import captures, ledger, limits, orders, seats, terms, tickets
 from boxoffice.services.sales.usecases.tell_order import barcode_of, tell
 
 ENDED_WELL = frozenset({OrderState.CONFIRMED, OrderState.CANCELLED})
@@ -111,6 +111,7 @@ async def _sell(tx: Connection, order: Order, state: SeatState, signer: KeyRing)
         tx, order, "sales.order.confirmed", state=OrderState.CONFIRMED, version=version, tickets=issued,
         barcodes={ticket.ticket_id: barcode_of(ticket, event, signer) for ticket in issued},
     )  # fmt: skip
+    await limits.close_bought(tx, order.order_id)
     confirmed = await orders.lock(tx, order.order_id)
     assert confirmed is not None
     return Confirmation(order=confirmed, tickets=issued, repeated=False)

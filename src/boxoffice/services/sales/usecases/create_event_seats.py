@@ -170,6 +170,7 @@ async def create_within(tx: Connection, event: EventTerms, priced: Sequence[Even
         raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id)
     try:
         await _write(tx, event.event_id, priced)
+        await seats.link_neighbours(tx, event.event_id)
     except asyncpg.UniqueViolationError as error:  # another call was quicker, and committed between the two
         raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id) from error
     await sale_summaries.mark_changed(tx, event.event_id)

@@ -2,12 +2,12 @@
 
 import asyncio
 from dataclasses import dataclass
-from uuid import uuid4
 
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId, event_of
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.telemetry import current_trace
+from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.domain.order import MAX_TICKETS_PER_CALL
 from boxoffice.services.sales.domain.refusals import BadSelectionError, SeatsTakenError, SeatsUnknownError
 from boxoffice.services.sales.store import holds
@@ -26,6 +26,7 @@ class Wish:
     quantity: int | None = None
     price_level: str | None = None
     together: bool = False
+    allocation_id: int | None = None
 
     def check(self) -> None:
         """Refuse what cannot be meant, before the database is asked.
@@ -50,22 +51,24 @@ class Wish:
             raise SeatsUnknownError("Choose seats of this event.", ticketIds=foreign)
 
 
-async def place_hold(database: Database, wish: Wish, call: IdempotentCall | None = None) -> bytes:
+async def place_hold(
+    database: Database, wish: Wish, call: IdempotentCall | None = None, *, trace: str | None = None
+) -> bytes:
     """Hold what is wished for; returns the answer as JSON, byte for byte the same for a repeat of the call.
 
     :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
     """
     wish.check()
     try:
-        return await _place(database, wish, call)
+        return await _place(database, wish, call, trace or current_trace())
     except SeatsTakenError as refusal:
         if not refusal.contested:
             raise
     await asyncio.sleep(RETRY_CONTESTED_S)
-    return await _place(database, wish, call)
+    return await _place(database, wish, call, trace or current_trace())
 
 
-async def _place(database: Database, wish: Wish, call: IdempotentCall | None) -> bytes:
+async def _place(database: Database, wish: Wish, call: IdempotentCall | None, trace: str | None) -> bytes:
     async with database.connection() as connection:
         return await holds.place(
             connection,
@@ -75,7 +78,8 @@ async def _place(database: Database, wish: Wish, call: IdempotentCall | None) ->
             quantity=wish.quantity,
             price_level=wish.price_level,
             together=wish.together,
-            order_id=OrderId(uuid4()),
+            order_id=OrderId(uuid7()),
             call=call,
-            trace=current_trace(),
+            trace=trace,
+            allocation_id=wish.allocation_id,
         )

@@ -114,5 +114,5 @@ async def _free(tx: Connection, order: Order, state: SeatState, because: Because
     if version is None:
         raise SaleDisagreesError("The booking changed while it was released.")
     await tell(tx, order, "sales.order.released", state=OrderState.RELEASED, version=version, reason=because)
-    await limits.give_back(tx, event_id=order.event_id, user_id=order.user_id, places=len(order.seat_ids))
+    await limits.close_hold(tx, order.order_id)
     return OrderState.RELEASED

@@ -1,0 +1,191 @@
+"""Decide holds that arrive together in one transaction: while some are at the database, the next ones gather.
+
+A lone request waits for nobody: it goes as the plain call of ``place_hold.py``, which stays the reference. What a batch
+cannot answer in few words (a repeat, a limit, a closed sale) it leaves to that call too.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from boxoffice.kernel.errors import DomainError
+from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
+from boxoffice.runtime.database import Database, DatabaseBusyError
+from boxoffice.runtime.idempotency import IdempotentCall
+from boxoffice.runtime.tasks import end
+from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
+from boxoffice.runtime.uuids import uuid7
+from boxoffice.services.sales.store import holds
+from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
+
+LANES = 2
+"""Calls at the database at once: one fills the core that the other leaves idle while its answers are handed out."""
+MOST_TOGETHER = 128
+"""Requests of one batch: some ten milliseconds of locks. More of them would only keep each other waiting."""
+LOOK_AHEAD = 4
+"""Batches' worth of waiting requests that are looked at for ones that do not collide."""
+
+
+@dataclass(slots=True, eq=False)
+class Waiting:
+    """One request in line. ``tries`` counts how often a seat of it was only locked by another."""
+
+    wish: Wish
+    call: IdempotentCall | None
+    trace: str | None
+    answer: "asyncio.Future[bytes]"
+    tries: int = 0
+
+
+class HoldDesk:
+    """Takes the holds of one process; ``place`` is what handlers call."""
+
+    def __init__(self, database: Database, *, lanes: int = LANES, most_together: int = MOST_TOGETHER) -> None:
+        self._database = database
+        self._lanes = lanes
+        self._most = most_together
+        self._line: deque[Waiting] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._busy = 0
+        self._is_called = False
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, database: Database) -> AsyncIterator["HoldDesk"]:
+        """Keep a desk open while inside; on leaving, what is at the database is waited for no longer."""
+        desk = cls(database)
+        try:
+            yield desk
+        finally:
+            await end(list(desk._running))
+
+    async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
+        """Hold what is wished for; the same answers and refusals as :func:`place_hold`.
+
+        :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
+        """
+        wish.check()
+        if wish.seat_ids is None:
+            return await place_hold(self._database, wish, call)
+        loop = asyncio.get_running_loop()
+        waiting = Waiting(wish, call, current_trace(), loop.create_future())
+        self._line.append(waiting)
+        self._call(loop)
+        return await waiting.answer
+
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the line looked at once everybody who is about to join it has."""
+        if not self._is_called and self._busy < self._lanes:
+            self._is_called = True
+            loop.call_soon(self._serve)
+
+    def _serve(self) -> None:
+        self._is_called = False
+        while self._line and self._busy < self._lanes:
+            batch = self._next_batch()
+            if not batch:
+                return
+            self._busy += 1
+            task = asyncio.create_task(self._decide(batch), name="holds")
+            self._running.add(task)
+            task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        self._busy -= 1
+        if self._line:
+            self._call(task.get_loop())
+
+    def _next_batch(self) -> list[Waiting]:
+        """Take from the line, in order, what shares no seat, no key and no customer of one event."""
+        batch: list[Waiting] = []
+        passed: list[Waiting] = []
+        seats: set[SeatId] = set()
+        customers: set[tuple[EventId, UserId]] = set()
+        keys: set[tuple[UUID, str]] = set()
+        line = self._line
+        for _ in range(min(len(line), self._most * LOOK_AHEAD)):
+            waiting = line.popleft()
+            if waiting.answer.done():  # whoever asked has gone
+                continue
+            wish, call = waiting.wish, waiting.call
+            assert wish.seat_ids is not None
+            customer = (wish.event_id, wish.user_id)
+            key = None if call is None else (call.principal, call.key)
+            if customer in customers or key in keys or not seats.isdisjoint(wish.seat_ids):
+                passed.append(waiting)
+                continue
+            batch.append(waiting)
+            seats.update(wish.seat_ids)
+            customers.add(customer)
+            if key is not None:
+                keys.add(key)
+            if len(batch) == self._most:
+                break
+        line.extendleft(reversed(passed))
+        return batch
+
+    async def _decide(self, batch: list[Waiting]) -> None:
+        HOLDS_TOGETHER.observe(len(batch))
+        if len(batch) == 1:
+            await self._alone(batch[0])
+            return
+        try:
+            async with self._database.connection() as connection:
+                verdicts = await holds.gather(connection, [_asked(one) for one in batch], route=_route(batch))
+        except DatabaseBusyError:
+            verdicts = {}  # somebody outside has a record of one of them: each alone, so that only that one waits
+        except DomainError as error:
+            for one in batch:
+                _refuse(one, error)
+            return
+        left = [one for number, one in enumerate(batch) if not self._settle(one, verdicts.get(number))]
+        for one in left:
+            await self._alone(one)
+
+    def _settle(self, waiting: Waiting, verdict: holds.Verdict | None) -> bool:
+        """Answer a request as far as the batch decided it; false when it is to be decided alone."""
+        if verdict is None or verdict.kind == "alone":
+            return False
+        if verdict.kind == "placed":
+            assert verdict.body is not None
+            _answer(waiting, verdict.body)
+        elif verdict.kind == "contested" and waiting.tries == 0:
+            waiting.tries += 1
+            self._line.append(waiting)
+        else:
+            _refuse(waiting, holds.taken_refusal(verdict.taken, contested=verdict.kind == "contested"))
+        return True
+
+    async def _alone(self, waiting: Waiting) -> None:
+        try:
+            _answer(waiting, await place_hold(self._database, waiting.wish, waiting.call, trace=waiting.trace))
+        except DomainError as refusal:
+            _refuse(waiting, refusal)
+
+
+def _asked(waiting: Waiting) -> holds.Asked:
+    wish, call = waiting.wish, waiting.call
+    assert wish.seat_ids is not None
+    return holds.Asked(
+        user_id=wish.user_id, event_id=wish.event_id, seat_ids=wish.seat_ids, order_id=OrderId(uuid7()),
+        key=call.key if call else None, fingerprint=call.fingerprint if call else None, trace=waiting.trace,
+        allocation_id=wish.allocation_id,
+    )  # fmt: skip
+
+
+def _route(batch: list[Waiting]) -> str:
+    return next((one.call.route for one in batch if one.call), "")
+
+
+def _answer(waiting: Waiting, body: bytes) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_result(body)
+
+
+def _refuse(waiting: Waiting, error: DomainError) -> None:
+    if not waiting.answer.done():
+        waiting.answer.set_exception(error)
