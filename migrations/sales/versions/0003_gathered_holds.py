@@ -1,4 +1,4 @@
-"""Holds that wait are decided together: neighbours, allocations, the clock and budget of customers, ``gather_holds``."""
+"""Holds that wait are decided together: neighbours, allocations, customers' clock and budget, ``gather_holds``."""
 
 from pathlib import Path
 
