@@ -69,6 +69,16 @@ class IdempotentCall:
         return cls(principal=principal, key=key, route=route, fingerprint=hashlib.sha256(body).digest())
 
 
+def required(call: IdempotentCall | None) -> IdempotentCall:
+    """Insist on a key.
+
+    :raises KeyRequiredError: when the client sent none.
+    """
+    if call is None:
+        raise KeyRequiredError("Send a new UUID as Idempotency-Key: then a repeat of the call has one effect.")
+    return call
+
+
 async def begin(tx: Connection, call: IdempotentCall | None) -> Answer | None:
     """Take the key inside the business transaction; the earlier answer when there is one.
 

@@ -145,6 +145,24 @@ class TestConfirmedOrder:
 
 
 class TestOtherMessages:
+    async def test_an_exchange_takes_void_tickets_out_of_mails_that_wait(
+        self, database: Database, mailbox: Mailbox, post: Post
+    ):
+        bought = made.order()
+        first = msgspec.structs.replace(bought, tickets=(made.ticket(20),), given=bought.tickets[:1])
+        second = msgspec.structs.replace(bought, tickets=(made.ticket(21),), given=first.tickets)
+        await take(database, made.order_told("confirmed", bought, version=3))
+        await take(database, made.order_told("exchanged", first, version=4))
+        await take(database, made.order_told("exchanged", second, version=5), made.user_told(bought.user_id))
+        await send_all(post)
+        assert await states(database) == {"sent": 2, "dropped": 1}
+        codes = [
+            zxingcpp.read_barcodes(Image.open(io.BytesIO(png)).convert("L"))[0].text
+            for mail in mails(mailbox)
+            for png in made.attached(mail, "image/png")
+        ]
+        assert set(codes) == {bought.tickets[1].barcode, second.tickets[0].barcode}
+
     async def test_a_hold_is_not_told(self, database: Database, mailbox: Mailbox, post: Post):
         fact = made.order(state="held")
         await take(database, made.user_told(fact.user_id), made.order_told("held", fact))
@@ -184,7 +202,7 @@ class TestOtherMessages:
         assert await states(database) == {"undeliverable": 1}
 
     async def test_a_message_of_a_type_to_come_is_passed_over(self, database: Database):
-        await take(database, made.link_told("something_new", uuid4()), made.order_told("exchanged", made.order()))
+        await take(database, made.link_told("something_new", uuid4()), made.order_told("transferred", made.order()))
         assert await states(database) == {}
 
     async def test_a_body_that_cannot_be_read_writes_nothing(self, database: Database):

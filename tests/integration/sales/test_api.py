@@ -400,13 +400,6 @@ class TestBookings:
         assert (await reserve(apps, apps.buyer()[1], ticketIds=seats)).status_code == 201
 
     async def test_later_calls_say_so(self, apps: Apps) -> None:
-        headers = apps.buyer()[1]
-        answer = await apps.bookings.post(
-            f"/bookings/{uuid4()}/exchange", json={"give": [], "take": []}, headers=headers
-        )
-        problem(answer, 501, "request.not_implemented")
-        answer = await apps.bookings.patch(f"/bookings/{uuid4()}/attendees", json={}, headers=headers)
-        problem(answer, 501, "request.not_implemented")
         problem(await apps.tickets.get(f"/events/{EVENT}/live"), 501, "request.not_implemented")
 
 

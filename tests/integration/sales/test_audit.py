@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.sales import buy, hold, put_on_sale, start_payment
+from tests.support.sales import SIGNER, buy, hold, put_on_sale, start_payment
 
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.store.audit import RULES
 from boxoffice.services.sales.usecases.audit import audit
+from boxoffice.services.sales.usecases.exchange_tickets import Wish, exchange_tickets
 
 NO_GUARDS = """
 DO $$ DECLARE c record; BEGIN
@@ -29,6 +30,9 @@ DAMAGE = {
     "taken_seat_is_in_its_order": "UPDATE event_seats SET order_id = gen_random_uuid() WHERE state = 'held'",
     "hold_has_all_its_seats": "UPDATE event_seats SET state = 'free', order_id = NULL WHERE state = 'paying'",
     "captured_is_what_was_sold": "UPDATE tickets SET price_minor = price_minor - 1",
+    "exchange_is_even": "UPDATE exchanges SET given_minor = given_minor + 1",
+    "exchanged_ticket_has_its_exchange": "UPDATE exchanges SET order_id = gen_random_uuid()",
+    "live_tickets_are_covered": "UPDATE tickets SET price_minor = price_minor + 1 WHERE state = 'valid'",
     "refunded_is_what_was_given_back": "UPDATE payments SET refunded_minor = 1 WHERE state = 'captured'",
     "postings_sum_to_zero": "UPDATE ledger_entries SET value_minor = value_minor + 1 WHERE account = 'provider'",
     "ledger_agrees_with_payments": "DELETE FROM ledger_entries",
@@ -56,7 +60,10 @@ DAMAGE = {
 async def unguarded(sales_url: str) -> AsyncIterator[Database]:
     async with Database.open(sales_url, size=4) as opened:
         seats = await put_on_sale(opened, 8)
-        await buy(opened, seats[:2])
+        order_id, owner, _ = await buy(opened, seats[:2])
+        async with opened.transaction() as tx:
+            wish = Wish(order_id=order_id, user_id=owner, give=(seats[0],), take=(seats[6],))
+            await exchange_tickets(tx, wish, signer=SIGNER)
         await hold(opened, seats[2:4])
         paying, _ = await hold(opened, seats[4:6])
         await start_payment(opened, paying)

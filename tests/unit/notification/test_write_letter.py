@@ -18,7 +18,13 @@ from boxoffice.services.notification.providers.letters import UnreachableAddress
 from boxoffice.services.notification.usecases.write_letter import Sender, write_letter
 
 SENDER = Sender(address="tickets@shop.example", public_url="https://shop.example")
-ORDER_LETTERS = (Template.TICKETS, Template.ORDER_CANCELLED, Template.REFUNDED, Template.PAYMENT_FAILED)
+ORDER_LETTERS = (
+    Template.TICKETS,
+    Template.ORDER_CANCELLED,
+    Template.REFUNDED,
+    Template.PAYMENT_FAILED,
+    Template.EXCHANGED,
+)
 HOSTILE = [
     "{{7*7}}", "{{ config }}", "{% for x in range(9) %}x{% endfor %}", "{# gone #}", "{x.__class__}", "${7*7}", "#{7*7}",
     "<%= 7*7 %>", "<b>bold</b>", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '" onload="alert(1)',
@@ -151,6 +157,20 @@ class TestOtherLetters:
         for kind in ("plain", "html"):
             assert words in made.body(mail, kind).replace("</strong>", "")
             assert ("organiser" in made.body(mail, kind)) is (reason == "by_organiser")
+
+    @pytest.mark.parametrize("refund", ["20.00", None])
+    def test_an_exchange_brings_the_new_tickets_and_names_the_void_ones(self, refund: str | None):
+        void = msgspec.structs.replace(made.ticket(3), barcode=None)
+        fact = made.order(given=(void,), refund=refund)
+        mail = made.read(write_letter(due_order(Template.EXCHANGED, fact), SENDER).content)
+        assert mail["Subject"] == "Your new tickets: Dvořák: From the New World"
+        for kind in ("plain", "html"):
+            text = " ".join(made.body(mail, kind).split())
+            assert "Orchestra, row C, seat 3" in text
+            assert ("20.00 USD" in text) is bool(refund)
+            assert "Total paid" not in text
+        assert len(made.attached(mail, "image/png")) == len(fact.tickets)
+        assert len(PdfReader(io.BytesIO(made.attached(mail, "application/pdf")[0])).pages) == len(fact.tickets)
 
     def test_a_refund_says_the_sum(self):
         mail = made.read(write_letter(due_order(Template.REFUNDED, made.order(refund="149.50")), SENDER).content)

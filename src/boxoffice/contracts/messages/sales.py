@@ -15,6 +15,7 @@ OrderType = Literal[
     "sales.order.held",
     "sales.order.released",
     "sales.order.confirmed",
+    "sales.order.exchanged",
     "sales.order.cancelled",
     "sales.order.refunded",
 ]
@@ -55,7 +56,8 @@ class RefundTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class OrderFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """Body of ``sales.order.v1``; the envelope's ``key`` is the order id.
 
-    ``tickets`` are the places this fact is about: held, confirmed, released, or (when cancelled) given back.
+    ``tickets`` are the places this fact is about: held, confirmed, released, taken in an exchange, or (when cancelled)
+    given back; ``given`` are the tickets that an exchange voided.
     ``refund`` is the money on its way back, a decimal string in ``currency``.
     """
 
@@ -66,6 +68,7 @@ class OrderFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tickets: tuple[OrderTicket, ...]
     total: str
     currency: str
+    given: tuple[OrderTicket, ...] = ()
     refund: str | None = None
     reason: str | None = None
     refund_terms: RefundTerms | None = None

@@ -32,7 +32,10 @@ ZERO_WIDTH_SPACE = "\u200b"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TicketDocument:
-    """What one ticket's page says. ``price`` is a decimal string in ``currency``; row and seat may be empty (GA)."""
+    """What one ticket's page says. ``price`` is a decimal string in ``currency``; row and seat may be empty (GA).
+
+    ``notice`` is what the buyer was told of the place before paying, such as a limited view.
+    """
 
     order_number: str
     event_name: str
@@ -48,6 +51,8 @@ class TicketDocument:
     barcode: str
     price_level: str | None = None
     holder: str | None = None
+    attendee: str | None = None
+    notice: str | None = None
     refund_policy: str | None = None
 
 
@@ -117,6 +122,8 @@ def page(ticket: TicketDocument, number: int, total: int) -> dict[str, str]:
         "price": f"{ticket.price} {ticket.currency}",
         "order": ticket.order_number,
         "holder": ticket.holder or "",
+        "attendee": ticket.attendee or "",
+        "notice": ticket.notice or "",
         "policy": ticket.refund_policy or "",
         "count": f"{number} of {total}",
     }

@@ -1,12 +1,12 @@
-"""Messages in: the catalog's events, and our own orders for the sale's summary and the seed's topics."""
+"""Messages in: the catalog's events, users who are gone, our own orders (for the summary and the seed's topics)."""
 
 from boxoffice.contracts.envelope import Envelope
-from boxoffice.contracts.messages import catalog
+from boxoffice.contracts.messages import catalog, identity
 from boxoffice.contracts.messages.sales import ORDER_TOPIC, OrderFact
-from boxoffice.kernel.ids import EventId
+from boxoffice.kernel.ids import EventId, UserId
 from boxoffice.runtime.bus import Consumer
 from boxoffice.runtime.database import Database
-from boxoffice.services.sales.usecases import summarise_sales, take_event_terms, tell_seed_topics
+from boxoffice.services.sales.usecases import erase_customer, summarise_sales, take_event_terms, tell_seed_topics
 
 
 def consumers(database: Database) -> list[Consumer]:
@@ -19,6 +19,12 @@ def consumers(database: Database) -> list[Consumer]:
             fact=message.read(catalog.EventFact),
             version=message.version,
         )
+
+    async def take_user(message: Envelope) -> None:
+        if message.type_ == "identity.user.erased":
+            await erase_customer.erase_customer(
+                database, message_id=message.message_id, user_id=UserId(message.read(identity.UserFact).user_id)
+            )
 
     async def take_order(message: Envelope) -> None:
         await summarise_sales.take_order_change(
@@ -38,6 +44,7 @@ def consumers(database: Database) -> list[Consumer]:
 
     return [
         Consumer(name=take_event_terms.CONSUMER, topics=[catalog.TOPIC], take=take_event),
+        Consumer(name=erase_customer.CONSUMER, topics=[identity.TOPIC], take=take_user),
         Consumer(name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order),
         Consumer(name=tell_seed_topics.CONSUMER, topics=[ORDER_TOPIC], take=repeat_order),
     ]

@@ -8,6 +8,7 @@ class Template(StrEnum):
     """The letters; each has an HTML and a plain part of that name in ``templates/``."""
 
     TICKETS = "tickets"
+    EXCHANGED = "exchanged"
     ORDER_CANCELLED = "order_cancelled"
     REFUNDED = "refunded"
     PAYMENT_FAILED = "payment_failed"
@@ -18,6 +19,7 @@ class Template(StrEnum):
 
 TITLES: dict[Template, str] = {
     Template.TICKETS: "Your tickets: ",
+    Template.EXCHANGED: "Your new tickets: ",
     Template.ORDER_CANCELLED: "Cancelled: ",
     Template.REFUNDED: "Refunded: ",
     Template.PAYMENT_FAILED: "Your payment did not go through: ",
@@ -33,10 +35,11 @@ BREAKING = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 ONCE_AN_ORDER: dict[str, Template] = {"sales.order.confirmed": Template.TICKETS}
 ONCE_A_CHANGE: dict[str, Template] = {
+    "sales.order.exchanged": Template.EXCHANGED,
     "sales.order.cancelled": Template.ORDER_CANCELLED,
     "sales.order.refunded": Template.REFUNDED,
 }
-"""An order can be cancelled ticket by ticket, so each change of it is told."""
+"""An order can be exchanged and cancelled ticket by ticket, so each change of it is told."""
 WORTH_TELLING = frozenset({"payment_declined", "payment_expired"})
 """Why an order was released without the buyer's own doing."""
 
@@ -51,6 +54,10 @@ def letter_of_order(type_: str, reason: str | None) -> Template | None:
 def aggregate_of_order(template: Template, order_id: str, version: int) -> str:
     """Name what a letter is the only one of: the order, or one change of it."""
     return f"{order_id}/{version}" if template in ONCE_A_CHANGE.values() else order_id
+
+
+CARRY_TICKETS = (Template.TICKETS, Template.EXCHANGED)
+"""Letters with barcodes in them: one that still waits must not carry a ticket that was voided meanwhile."""
 
 
 def title(template: Template, about: str = "") -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from boxoffice.kernel.ids import UserId
+from boxoffice.kernel.ids import OrderId, UserId
 from boxoffice.runtime.database import Connection
 from boxoffice.services.notification.domain.letter import Template
 from boxoffice.services.notification.domain.mail_job import DueMail, JobState, NewMail
@@ -47,7 +47,11 @@ UPDATE mail_jobs SET due_at = clock_timestamp()
 WHERE user_id = $1 AND state = 'waiting' AND last_error IS NOT NULL AND due_at > clock_timestamp()
 """
 DROP_OF_USER = "UPDATE mail_jobs SET state = 'dropped', facts = '{}' WHERE user_id = $1 AND state = 'waiting'"
-WAITING = "SELECT job_id, facts FROM mail_jobs WHERE aggregate = $1 AND template = $2 AND state = 'waiting' FOR UPDATE"
+WAITING = """
+SELECT job_id, facts FROM mail_jobs
+WHERE user_id = $1 AND booking_id = $2 AND template = ANY ($3::text[]) AND state = 'waiting'
+ORDER BY job_id FOR UPDATE
+"""
 REPLACE_FACTS = "UPDATE mail_jobs SET facts = $2 WHERE job_id = $1 AND state = 'waiting'"
 OF_USER = """
 SELECT job_id, template, title, state, created_at, sent_at, booking_id, count(*) OVER () AS total
@@ -101,10 +105,12 @@ async def drop_of_user(tx: Connection, user_id: UserId) -> None:
     await tx.execute(DROP_OF_USER, user_id)
 
 
-async def waiting(tx: Connection, aggregate: str, template: Template) -> tuple[UUID, dict[str, Any]] | None:
-    """Lock a mail that still waits; none when there is none, or it left."""
-    record = await tx.fetchrow(WAITING, aggregate, template.value)
-    return (record["job_id"], record["facts"]) if record else None
+async def waiting(
+    tx: Connection, user_id: UserId, booking_id: OrderId, templates: Sequence[Template]
+) -> list[tuple[UUID, dict[str, Any]]]:
+    """Lock the mails about a user's order that still wait; each is its job's id and its facts."""
+    found = await tx.fetch(WAITING, user_id, booking_id, [template.value for template in templates])
+    return [(record["job_id"], record["facts"]) for record in found]
 
 
 async def replace_facts(tx: Connection, job_id: UUID, facts: dict[str, Any]) -> None:

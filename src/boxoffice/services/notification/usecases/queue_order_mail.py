@@ -1,11 +1,12 @@
 """Queue the mail that a change of an order asks for, once per change, beside the inbox record."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from boxoffice.contracts.envelope import Envelope
-from boxoffice.contracts.messages.sales import OrderFact
+from boxoffice.contracts.messages.sales import OrderFact, OrderTicket
 from boxoffice.kernel.ids import OrderId, UserId
 from boxoffice.runtime import inbox
 from boxoffice.runtime.database import Connection, Database
@@ -27,7 +28,9 @@ async def queue_order_mail(database: Database, envelope: Envelope) -> None:
         if not await inbox.first_time(tx, consumer=CONSUMER, message_id=envelope.message_id):
             return
         if template is Template.ORDER_CANCELLED:
-            await _take_out_of_waiting_mail(tx, fact)
+            await _take_out_of_waiting_mails(tx, fact, fact.tickets)
+        elif template is Template.EXCHANGED:
+            await _take_out_of_waiting_mails(tx, fact, fact.given)
         await mail_jobs.add(
             tx,
             NewMail(
@@ -41,15 +44,13 @@ async def queue_order_mail(database: Database, envelope: Envelope) -> None:
         )
 
 
-async def _take_out_of_waiting_mail(tx: Connection, fact: OrderFact) -> None:
-    """Let a tickets mail that has not left yet carry live tickets only; it is dropped when none is left."""
-    waiting = await mail_jobs.waiting(tx, str(fact.order_id), Template.TICKETS)
-    if waiting is None:
-        return
-    job_id, facts = waiting
-    void = {ticket.seat_id for ticket in fact.tickets}
-    live: list[Any] = [ticket for ticket in facts["tickets"] if ticket["seatId"] not in void]
-    if live and fact.state != "cancelled":
-        await mail_jobs.replace_facts(tx, job_id, {**facts, "tickets": live})
-    else:
-        await mail_jobs.end(tx, job_id, JobState.DROPPED)
+async def _take_out_of_waiting_mails(tx: Connection, fact: OrderFact, void: Sequence[OrderTicket]) -> None:
+    """Let mails with tickets that have not left yet carry live ones only; one is dropped when none is left."""
+    gone = {ticket.seat_id for ticket in void}
+    waiting = await mail_jobs.waiting(tx, UserId(fact.user_id), OrderId(fact.order_id), letter.CARRY_TICKETS)
+    for job_id, facts in waiting:
+        live: list[Any] = [ticket for ticket in facts["tickets"] if ticket["seatId"] not in gone]
+        if live and fact.state != "cancelled":
+            await mail_jobs.replace_facts(tx, job_id, {**facts, "tickets": live})
+        else:
+            await mail_jobs.end(tx, job_id, JobState.DROPPED)

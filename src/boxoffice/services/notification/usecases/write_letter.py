@@ -73,7 +73,7 @@ def _content(mail: DueMail, sender: Sender) -> tuple[str, str, dict[str, Any], l
             return request.email, one_line(request.name), values, []
         case Template.NEWS:
             return *_reader(mail), {"paragraphs": mail.facts["message"]}, []
-        case Template.TICKETS:
+        case Template.TICKETS | Template.EXCHANGED:
             order = msgspec.convert(mail.facts, OrderFact)
             return *_reader(mail), _order_values(order, sender), _ticket_files(order, sender, mail)
         case Template.ORDER_CANCELLED | Template.REFUNDED | Template.PAYMENT_FAILED:

@@ -55,7 +55,7 @@ def _pages(shown: Sequence[ShownTicket]) -> list[TicketDocument]:
             starts_at=one.event.starts_at, time_zone=one.event.time_zone, venue_name=one.event.venue_name,
             venue_location=one.event.venue_location, section=one.ticket.section, row=one.ticket.row,
             seat=one.ticket.number, price=one.ticket.price.decimal(), currency=one.ticket.price.currency,
-            barcode=one.barcode, price_level=one.ticket.price_level,
+            barcode=one.barcode, price_level=one.ticket.price_level, attendee=one.attendee,
         )
         for one in shown
     ]  # fmt: skip

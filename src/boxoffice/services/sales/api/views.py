@@ -1,18 +1,20 @@
 """What the API shows of seats, tickets and bookings."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
+from boxoffice.kernel.ids import TicketId
 from boxoffice.kernel.money import Money
 from boxoffice.runtime import web
 from boxoffice.runtime.paging import Page, paging
 from boxoffice.services.sales.domain.order import OrderState
 from boxoffice.services.sales.domain.seat import SHOWN, SeatState
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
+from boxoffice.services.sales.store.attendees import Attendee
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.read_orders import ShownOrder
 
@@ -73,7 +75,7 @@ class BookingEventView(web.View, frozen=True):
 
 
 class BookingTicketView(web.View, frozen=True):
-    """One place of a booking; ``issuedTicketId`` and ``ticketStatus`` once there is a ticket."""
+    """One place of a booking; ``issuedTicketId`` and ``ticketStatus`` once there is a ticket; who comes, once named."""
 
     ticket_id: int
     section: str
@@ -84,6 +86,8 @@ class BookingTicketView(web.View, frozen=True):
     price_level: str | None
     issued_ticket_id: UUID | None
     ticket_status: str | None
+    attendee_name: str | None
+    attendee_email: str | None
 
 
 class BookingPaymentView(web.View, frozen=True):
@@ -155,7 +159,7 @@ def booking_view(shown: ShownOrder) -> BookingView:
     valid = any(ticket.state is TicketState.VALID for ticket in shown.tickets.values())
     return BookingView(
         booking_id=order.order_id, user_id=order.user_id, event=_event_view(shown.event), status=order.shown_state(),
-        tickets=[_ticket_view(record, shown.tickets.get(record["seat_id"])) for record in shown.seats],
+        tickets=[_ticket_view(record, shown.tickets.get(record["seat_id"]), shown.attendees) for record in shown.seats],
         total=order.total.decimal(), currency=order.total.currency,
         expires_at=order.hold_expires_at if open_hold else order.pay_deadline if _is_paying(shown) else None,
         expires_in_seconds=order.seconds_left if open_hold else 0,
@@ -184,10 +188,12 @@ def _event_view(event: EventTerms) -> BookingEventView:
     )  # fmt: skip
 
 
-def _ticket_view(record: Any, ticket: Ticket | None) -> BookingTicketView:
+def _ticket_view(record: Any, ticket: Ticket | None, attendees: Mapping[TicketId, Attendee]) -> BookingTicketView:
+    named = None if ticket is None else attendees.get(ticket.ticket_id)
     return BookingTicketView(
         ticket_id=record["seat_id"], section=record["section"], row=record["row_label"], number=record["number"],
         price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
         price_level=record["price_level"], issued_ticket_id=None if ticket is None else ticket.ticket_id,
         ticket_status=None if ticket is None else ticket.state.value.upper(),
+        attendee_name=None if named is None else named.name, attendee_email=None if named is None else named.email,
     )  # fmt: skip

@@ -27,6 +27,7 @@ class OrderAction(StrEnum):
     RETURN_TO_HOLD = "return_to_hold"
     RELEASE = "release"
     EXPIRE = "expire"
+    EXCHANGE = "exchange"
     CANCEL_SOME = "cancel_some"
     CANCEL = "cancel"
 
@@ -39,6 +40,7 @@ TRANSITIONS: dict[tuple[OrderState, OrderAction], OrderState] = {
     (OrderState.PAYING, OrderAction.CONFIRM): OrderState.CONFIRMED,
     (OrderState.PAYING, OrderAction.RETURN_TO_HOLD): OrderState.HELD,
     (OrderState.PAYING, OrderAction.RELEASE): OrderState.RELEASED,
+    (OrderState.CONFIRMED, OrderAction.EXCHANGE): OrderState.CONFIRMED,
     (OrderState.CONFIRMED, OrderAction.CANCEL_SOME): OrderState.CONFIRMED,
     (OrderState.CONFIRMED, OrderAction.CANCEL): OrderState.CANCELLED,
 }

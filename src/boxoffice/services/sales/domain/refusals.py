@@ -161,6 +161,38 @@ class TooLateToCancelError(DomainError):
     title: ClassVar[str] = "It is too late to cancel"
 
 
+class TooLateToExchangeError(DomainError):
+    """The time in which tickets can be changed is over; it is the time to cancel."""
+
+    code: ClassVar[str] = "sales.too_late_to_exchange"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "It is too late to exchange"
+
+
+class ExchangeNeedsPaymentError(DomainError):
+    """The seats wanted cost more than the tickets given."""
+
+    code: ClassVar[str] = "sales.exchange_needs_payment"
+    category: ClassVar[Category] = Category.PAYMENT_REQUIRED
+    title: ClassVar[str] = "These seats cost more than your tickets"
+
+
+class BadAttendeeError(DomainError):
+    """A name or an e-mail address that cannot be one."""
+
+    code: ClassVar[str] = "sales.bad_attendee"
+    category: ClassVar[Category] = Category.INVALID
+    title: ClassVar[str] = "Who comes cannot be read"
+
+
+class TooLateToNameError(DomainError):
+    """The list for the door is made: names stay as they are."""
+
+    code: ClassVar[str] = "sales.too_late_to_name"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "It is too late to change who comes"
+
+
 class BadPriceLevelsError(DomainError):
     """Price levels that do not fit the seat map or each other."""
 

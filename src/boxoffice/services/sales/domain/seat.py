@@ -26,6 +26,7 @@ class SeatAction(StrEnum):
     START_PAYMENT = "start_payment"
     RETURN_TO_HOLD = "return_to_hold"
     SELL = "sell"
+    EXCHANGE = "exchange"
     BLOCK = "block"
     UNBLOCK = "unblock"
 
@@ -42,9 +43,12 @@ TRANSITIONS: dict[tuple[SeatState, SeatAction], SeatState] = {
     (SeatState.PAYING, SeatAction.SELL): SeatState.SOLD,
     (SeatState.PAYING, SeatAction.RETURN_TO_HOLD): SeatState.HELD,
     (SeatState.PAYING, SeatAction.RELEASE): SeatState.FREE,
+    (SeatState.FREE, SeatAction.EXCHANGE): SeatState.SOLD,
+    (SeatState.HELD, SeatAction.EXCHANGE): SeatState.SOLD,
     (SeatState.SOLD, SeatAction.RELEASE): SeatState.FREE,
 }
-"""``held`` is sold without payment only for a free order; ``take_over`` needs an expired hold."""
+"""``held`` is sold without payment only for a free order; ``take_over``, and ``exchange`` of a held seat, need an
+expired hold. An exchanged seat is paid for by the tickets given for it."""
 
 
 class TicketStatus(StrEnum):

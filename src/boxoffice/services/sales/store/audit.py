@@ -67,13 +67,54 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="captured_is_what_was_sold",
         invariant="I2",
-        says="the captured money of an order is the price of the tickets issued for it",
+        says="the captured money of an order is the price of the tickets issued for it other than by an exchange",
         sql="""
         SELECT o.order_id, coalesce(p.captured, 0) AS captured_minor, coalesce(k.issued, 0) AS issued_minor
         FROM orders o
         LEFT JOIN (SELECT order_id, sum(captured_minor) AS captured FROM payments GROUP BY order_id) p USING (order_id)
-        LEFT JOIN (SELECT order_id, sum(price_minor) AS issued FROM tickets GROUP BY order_id) k USING (order_id)
+        LEFT JOIN (SELECT order_id, sum(price_minor) AS issued FROM tickets WHERE taken_in IS NULL
+                    GROUP BY order_id) k USING (order_id)
         WHERE coalesce(p.captured, 0) <> coalesce(k.issued, 0) LIMIT 100""",
+    ),
+    Rule(
+        name="exchange_is_even",
+        invariant="I2",
+        says="an exchange voids and issues as many tickets of one order, never for more, and pays back the difference",
+        sql="""
+        SELECT e.exchange_id, e.order_id, e.given_minor, e.taken_minor, e.refund_minor, given.worth AS given_worth,
+               taken.worth AS taken_worth, given.refunds AS refunds_minor
+        FROM exchanges e
+        LEFT JOIN LATERAL (
+          SELECT count(*) AS n, sum(k.price_minor) AS worth, sum(coalesce(r.refund_minor, 0)) AS refunds,
+                 bool_and(k.order_id = e.order_id AND k.state = 'void' AND k.currency = e.currency) AS fits
+            FROM tickets k LEFT JOIN refunds r USING (ticket_id)
+           WHERE k.order_id = e.order_id AND k.given_in = e.exchange_id) given ON true
+        LEFT JOIN LATERAL (
+          SELECT count(*) AS n, sum(k.price_minor) AS worth, bool_and(k.currency = e.currency) AS fits
+            FROM tickets k WHERE k.order_id = e.order_id AND k.taken_in = e.exchange_id) taken ON true
+        WHERE given.n <> e.places OR taken.n <> e.places OR given.fits IS NOT TRUE OR taken.fits IS NOT TRUE
+           OR given.worth <> e.given_minor OR taken.worth <> e.taken_minor OR given.refunds <> e.refund_minor
+           OR e.taken_minor > e.given_minor LIMIT 100""",
+    ),
+    Rule(
+        name="exchanged_ticket_has_its_exchange",
+        invariant="I5",
+        says="a ticket that came by an exchange, or went in one, belongs to the order of that exchange",
+        sql="""
+        SELECT k.ticket_id, k.order_id, e.exchange_id FROM tickets k
+        JOIN exchanges e ON e.exchange_id IN (k.taken_in, k.given_in) WHERE e.order_id <> k.order_id LIMIT 100""",
+    ),
+    Rule(
+        name="live_tickets_are_covered",
+        invariant="I2",
+        says="an order's live tickets are worth no more than what was captured for it and not refunded",
+        sql="""
+        SELECT k.order_id, k.worth AS live_minor, coalesce(p.kept, 0) AS kept_minor
+        FROM (SELECT order_id, sum(price_minor) AS worth FROM tickets WHERE state IN ('valid', 'used')
+               GROUP BY order_id) k
+        LEFT JOIN (SELECT order_id, sum(captured_minor - refunded_minor) AS kept FROM payments
+                    GROUP BY order_id) p USING (order_id)
+        WHERE k.worth > coalesce(p.kept, 0) LIMIT 100""",
     ),
     Rule(
         name="refunded_is_what_was_given_back",

@@ -1,7 +1,8 @@
 """Holds: the calls of ``place_hold``, ``gather_holds``, ``expire_holds`` (migrations: ``0003_hold_functions.sql``)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import asyncpg
@@ -62,18 +63,25 @@ async def place(
 
     :raises DomainError: one of ``REFUSALS``; nothing was written then.
     """
-    try:
+    with refusing():
         body: bytes = await connection.fetchval(
             PLACE, user_id, event_id, seat_ids, quantity, price_level, together, order_id,
             call.key if call else None, call.route if call else None, call.fingerprint if call else None, trace,
             uuid7(), allocation_id,
         )  # fmt: skip
+    return body
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn the refusals of the SQL functions (``REFUSALS``) into ours."""
+    try:
+        yield
     except asyncpg.PostgresError as error:
         if error.sqlstate not in REFUSALS:
             raise
         kind, said = REFUSALS[error.sqlstate]
         raise kind(said, **json.loads(error.detail or "{}")) from error
-    return body
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

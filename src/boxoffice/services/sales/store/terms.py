@@ -30,6 +30,11 @@ SELECT event_id, organisation_id, version, status, name, starts_at, ends_at, tim
 FROM event_terms
 """
 ONE = SELECTED + " WHERE event_id = $1"
+SELLS_NOW = """
+SELECT status = 'published' AND halted_because IS NULL AND clock_timestamp() >= coalesce(on_sale_at, '-infinity')
+   AND clock_timestamp() < coalesce(off_sale_at, starts_at)
+FROM event_terms WHERE event_id = $1
+"""
 SEVERAL = SELECTED + " WHERE event_id = ANY ($1::bigint[])"
 
 
@@ -77,6 +82,11 @@ async def of_event(source: Database | Connection, event_id: EventId) -> EventTer
     """Read an event's terms."""
     record = await source.fetchrow(ONE, event_id)
     return None if record is None else _read(record)
+
+
+async def sells_now(tx: Connection, event_id: EventId) -> bool:
+    """Tell whether an event is on sale, by the database's clock."""
+    return await tx.fetchval(SELLS_NOW, event_id) is True
 
 
 async def of_events(database: Database, event_ids: list[EventId]) -> dict[EventId, EventTerms]:

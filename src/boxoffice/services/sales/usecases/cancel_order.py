@@ -23,7 +23,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import captures, ledger, limits, orders, seats, terms, tickets
+from boxoffice.services.sales.store import attendees, captures, ledger, limits, orders, seats, terms, tickets
 from boxoffice.services.sales.usecases.tell_order import tell
 
 AnyTicketId: TypeAlias = int | UUID
@@ -74,10 +74,12 @@ async def cancel_order(
     if reason == "by_customer" and order.too_late:
         raise TooLateToCancelError("The time to cancel is over.", cancelUntil=order.cancel_until.isoformat())
     owned = await tickets.of_order(tx, order_id)
-    given = _choose(owned, chosen)
+    given = choose_valid(owned, chosen)
     left = sum(ticket.state is not TicketState.VOID for ticket in owned) - len(given)
-    if await tickets.void(tx, order_id, [ticket.ticket_id for ticket in given]) != len(given):
+    voided = [ticket.ticket_id for ticket in given]
+    if await tickets.void(tx, order_id, voided) != len(given):
         raise SaleDisagreesError("A ticket changed while the booking was cancelled.")
+    await attendees.forget(tx, voided)
     percent = order.refund_percent if reason == "by_customer" else WHOLE
     refund = await _refund(tx, order, given, percent)
     after = OrderState.CONFIRMED if left else OrderState.CANCELLED
@@ -113,7 +115,12 @@ async def _reason(tx: Connection, order: Order, by: Canceller) -> Reason:
     return "by_organiser" if event is not None and event.organisation_id in by.organisations else "by_customer"
 
 
-def _choose(owned: Sequence[Ticket], chosen: Sequence[AnyTicketId] | None) -> list[Ticket]:
+def choose_valid(owned: Sequence[Ticket], chosen: Sequence[AnyTicketId] | None) -> list[Ticket]:
+    """Pick the valid tickets of an order that are named, or (``None``) all of them.
+
+    :raises TicketNotFoundError: when a name is none of the order's tickets.
+    :raises WrongOrderStateError: when one that is named is used or void, or there is none.
+    """
     valid = [ticket for ticket in owned if ticket.state is TicketState.VALID]
     if chosen is None:
         given = valid

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, PaymentId, SeatId, UserId
+from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, PaymentId, SeatId, TicketId, UserId
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.domain.order import Order
 from boxoffice.services.sales.domain.refusals import EventNotFoundError, NotYourEventError, OrderNotFoundError
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import captures, orders, seats, terms, tickets
+from boxoffice.services.sales.store import attendees, captures, orders, seats, terms, tickets
+from boxoffice.services.sales.store.attendees import Attendee
 from boxoffice.services.sales.store.terms import EventTerms
 
 
@@ -23,6 +24,7 @@ class ShownOrder:
     seats: list[Any]
     tickets: dict[SeatId, Ticket]
     payment: tuple[PaymentId, str] | None
+    attendees: dict[TicketId, Attendee]
 
 
 async def show_order(
@@ -64,7 +66,7 @@ async def orders_of_event(
 
 
 async def _complete(database: Database, page: Sequence[Order]) -> list[ShownOrder]:
-    """Add what belongs to the orders: four queries for the whole page, not four each."""
+    """Add what belongs to the orders: five queries for the whole page, not five each."""
     if not page:
         return []
     order_ids = [order.order_id for order in page]
@@ -72,6 +74,7 @@ async def _complete(database: Database, page: Sequence[Order]) -> list[ShownOrde
     wanted = sorted({seat for order in page for seat in order.seat_ids})
     labels = {record["seat_id"]: record for record in await seats.by_ids(database, wanted)}
     payments = await captures.latest_of(database, order_ids)
+    named = await attendees.of_orders(database, order_ids)
     issued: dict[OrderId, dict[SeatId, Ticket]] = defaultdict(dict)
     for ticket in await tickets.of_orders(database, order_ids):
         earlier = issued[ticket.order_id].get(ticket.seat_id)
@@ -81,6 +84,7 @@ async def _complete(database: Database, page: Sequence[Order]) -> list[ShownOrde
         ShownOrder(
             order=order, event=events[order.event_id], seats=[labels[seat] for seat in order.seat_ids],
             tickets=issued[order.order_id], payment=payments.get(order.order_id),
+            attendees=named,
         )
         for order in page
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from boxoffice.services.sales.domain.refusals import (
     TicketNotFoundError,
 )
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import seats, terms, tickets
+from boxoffice.services.sales.store import attendees, seats, terms, tickets
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.tell_order import barcode_of
 
@@ -31,11 +31,12 @@ NOT_PUBLIC = frozenset({"draft", "deleted"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownTicket:
-    """An issued ticket with its event and its signed barcode."""
+    """An issued ticket with its event, its signed barcode, and who comes with it."""
 
     ticket: Ticket
     event: EventTerms
     barcode: str
+    attendee: str | None = None
 
 
 def check_visible(event: EventTerms | None, organisations: Collection[OrganisationId]) -> EventTerms:
@@ -105,7 +106,11 @@ async def show_ticket(database: Database, ticket_id: TicketId, user_id: UserId, 
     event = None if ticket is None else await terms.of_event(database, ticket.event_id)
     if ticket is None or event is None or ticket.state is TicketState.VOID:
         raise TicketNotFoundError("There is no such ticket.")
-    return ShownTicket(ticket=ticket, event=event, barcode=barcode_of(ticket, event, signer))
+    named = await attendees.of_ticket(database, ticket_id)
+    return ShownTicket(
+        ticket=ticket, event=event, barcode=barcode_of(ticket, event, signer),
+        attendee=None if named is None else named.name,
+    )  # fmt: skip
 
 
 async def show_tickets_of_order(
@@ -123,4 +128,11 @@ async def show_tickets_of_order(
     event = None if not live else await terms.of_event(database, live[0].event_id)
     if event is None:
         raise OrderNotFoundError("There is no booking with tickets under this number.")
-    return [ShownTicket(ticket=ticket, event=event, barcode=barcode_of(ticket, event, signer)) for ticket in live]
+    named = await attendees.of_orders(database, [order_id])
+    return [
+        ShownTicket(
+            ticket=ticket, event=event, barcode=barcode_of(ticket, event, signer),
+            attendee=named[ticket.ticket_id].name if ticket.ticket_id in named else None,
+        )
+        for ticket in live
+    ]  # fmt: skip

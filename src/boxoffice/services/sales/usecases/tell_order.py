@@ -45,12 +45,14 @@ async def tell(
     version: int,
     tickets: Sequence[Ticket] = (),
     barcodes: Mapping[TicketId, str] | None = None,
+    given: Sequence[Ticket] = (),
     refund: Money | None = None,
     reason: str | None = None,
 ) -> None:
     """Write the message of an order's change: about these tickets, or about all its seats when it has none yet.
 
-    ``version`` is the order's after the change; ``(order, version, type)`` is told once.
+    ``given`` are the tickets that an exchange voided. ``version`` is the order's after the change; ``(order, version,
+    type)`` is told once.
     """
     event = await terms.of_event(tx, order.event_id)
     assert event is not None, "an order exists only for an event whose terms are known"
@@ -63,7 +65,8 @@ async def tell(
         tx, topic=ORDER_TOPIC, key=str(order.order_id), type_=type_, version=version,
         body=OrderFact(
             order_id=order.order_id, user_id=order.user_id, state=state.value, event=summary(event),
-            tickets=tuple(places), total=order.total.decimal(), currency=order.total.currency,
+            tickets=tuple(places), given=tuple(_ticket(ticket, {}) for ticket in given),
+            total=order.total.decimal(), currency=order.total.currency,
             refund=None if refund is None else refund.decimal(), reason=reason,
             refund_terms=RefundTerms(cancel_until=order.cancel_until, refund_percent=order.refund_percent),
         ),

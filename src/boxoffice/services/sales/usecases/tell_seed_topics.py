@@ -14,6 +14,7 @@ TOPIC_OF = {
     "sales.order.held": SEED_RESERVATION_TOPIC,
     "sales.order.released": SEED_RESERVATION_TOPIC,
     "sales.order.confirmed": SEED_TICKETS_TOPIC,
+    "sales.order.exchanged": SEED_TICKETS_TOPIC,
     "sales.order.cancelled": SEED_TICKETS_TOPIC,
 }
 
