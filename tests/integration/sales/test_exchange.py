@@ -117,8 +117,8 @@ class TestExchange:
         seats = await two_prices(apps.database)
         order, owner, _ = await buy(apps.database, seats[10:11])
         await apps.database.fetch("UPDATE event_terms SET no_orphans = true")
-        refused = await exchange(apps, owner, order, give=[seats[10]], take=[seats[12]])
-        assert problem(refused, 409, "sales.single_seat_left")["single"][0]["ticketId"] in {seats[11], seats[10]}
+        refused = await exchange(apps, owner, order, give=[seats[10]], take=[seats[11]])
+        assert problem(refused, 409, "sales.single_seat_left")["single"][0]["ticketId"] == seats[10]
         assert (await exchange(apps, owner, order, give=[seats[10]], take=[seats[19]])).status_code == 200
 
     async def test_takes_a_seat_whose_hold_ran_out(self, apps: Apps) -> None:
