@@ -187,9 +187,7 @@ class Moves:
         if owner is None or owner == self.buyer:
             return False
         other = self.world.orders[owner]
-        return (state == HELD and other.expired) or (
-            state == PAYING and self.without("steal_paying") and other.overdue
-        )
+        return (state == HELD and other.expired) or (state == PAYING and self.without("steal_paying") and other.overdue)
 
     def hold(self) -> Iterator[Step]:
         order = self.order
@@ -263,9 +261,7 @@ class Moves:
         order = self.order
         if order.approved and order.payment == "created":
             yield self.step("sys", "claim", payment="capturing")
-        unclaimed = (
-            self.without("capture_no_claim") and order.approved and order.payment in {"created", "abandoning"}
-        )
+        unclaimed = self.without("capture_no_claim") and order.approved and order.payment in {"created", "abandoning"}
         if order.voided or not (order.payment == "capturing" or unclaimed):
             return
         if order.decided is None:
