@@ -340,16 +340,19 @@ def _act(transaction: Transaction, scene: Scene, number: int) -> Act:
 
 def note(first: str, second: str, *, interleavings: int, stops: int, violations: int) -> None:
     """Keep the figures of one pair, and sum up those of all; `make evidence` reads the sum."""
-    OUT.mkdir(parents=True, exist_ok=True)
     figures = {"interleavings": interleavings, "stops": stops, "violations": violations}
-    (OUT / f"{first}-{second}.json").write_text(json.dumps(figures))
-    pairs = [json.loads((OUT / f"{one}-{two}.json").read_text()) for one in HOME for two in HOME
-             if (OUT / f"{one}-{two}.json").exists()]  # fmt: skip
-    summed = {
-        "pairs": len(pairs), "transaction_pairs": len(pairs),
-        **{name: sum(pair[name] for pair in pairs) for name in figures},
-        "seed": 0, "ran_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
-    whole = OUT.parent / f"pairs.json.{os.getpid()}"
-    whole.write_text(json.dumps(summed, indent=1) + "\n")
-    whole.replace(OUT.parent / "pairs.json")
+    OUT.mkdir(parents=True, exist_ok=True)
+    _write(OUT / f"{first}-{second}.json", figures)
+    files = [OUT / f"{one}-{two}.json" for one in HOME for two in HOME]
+    pairs = [json.loads(file.read_text()) for file in files if file.exists()]
+    summed = {name: sum(pair[name] for pair in pairs) for name in figures}
+    ran_at = datetime.now(UTC).isoformat(timespec="seconds")
+    whole = {"pairs": len(pairs), "transaction_pairs": len(pairs), **summed, "seed": 0, "ran_at": ran_at}
+    _write(OUT.parent / "pairs.json", whole)
+
+
+def _write(file: Path, figures: dict[str, Any]) -> None:
+    """Write whole or not at all: another worker may be reading."""
+    part = file.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(figures, indent=1) + "\n")
+    part.replace(file)
