@@ -2,10 +2,9 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,25 +16,31 @@ from boxoffice.runtime import migrations
 from boxoffice.runtime.embedded import postgres, valkey
 
 PASSWORD = "of-a-throw-away-server"
-SEATS = 40_000
+SEATS = 60_000
 """Of one event: more than any contender holds in one round."""
 HOUSE = 1_971
 """Seats of the house whose availability is read: those of a real concert hall."""
+ENGINE = {"max_connections": "400"}
+"""For 256 clients of pgbench; all else is as the shop runs it, fsync and synchronous commit included."""
 
-NEW_EVENT = """
+TABLES = """
+SELECT string_agg(quote_ident(tablename), ', ') FROM pg_tables WHERE schemaname = 'public' AND tablename !~ 'alembic'
+"""
+NEW_EVENTS = """
 INSERT INTO event_terms (event_id, organisation_id, version, status, name, starts_at, ends_at, time_zone, venue_name,
   venue_location, currency, limit_per_customer, hold_seconds, cancel_until_hours, refund_percent)
-VALUES ($1, gen_random_uuid(), 1, 'published', 'Measured', clock_timestamp() + interval '90 days',
-  clock_timestamp() + interval '91 days', 'UTC', 'Hall', 'Somewhere', 'USD', 1000, 1200, 24, 100)
+SELECT e, gen_random_uuid(), 1, 'published', 'Measured', clock_timestamp() + interval '90 days',
+  clock_timestamp() + interval '91 days', 'UTC', 'Hall', 'Somewhere', 'USD', 1000, 1200, 24, 100
+FROM unnest($1::bigint[]) e
 """
 NEW_LABELS = """
 INSERT INTO event_seat_labels (event_id, seat_id, section, row_label, number, price_level)
-SELECT $1, ($1::bigint << 20) | n, 'Stalls', (n / 50)::text, (n % 50 + 1)::text, 'Standard'
-FROM generate_series(0, $2::int - 1) n
+SELECT e, (e << 20) | n, 'Stalls', (n / 50)::text, (n % 50 + 1)::text, 'Standard'
+FROM unnest($1::bigint[]) e, generate_series(0, $2::int - 1) n
 """
 NEW_SEATS = """
 INSERT INTO event_seats (event_id, seat_id, price_minor, currency)
-SELECT $1, ($1::bigint << 20) | n, 4950, 'USD' FROM generate_series(0, $2::int - 1) n
+SELECT e, (e << 20) | n, 4950, 'USD' FROM unnest($1::bigint[]) e, generate_series(0, $2::int - 1) n
 """
 
 
@@ -48,20 +53,38 @@ class House:
     sales_url: str
     catalog_url: str
     redis_url: str
-    _events: Iterator[int] = field(default_factory=lambda: count(1))
+    postmaster: int
+    _last: int = 0
 
-    async def new_event(self, seats: int = SEATS) -> int:
-        """Put a fresh event on sale; returns its id. Its seats are numbered from ``first_seat``."""
-        event_id = next(self._events)
+    async def fresh(self, *, events: int = 1, seats: int = SEATS) -> list[int]:
+        """Empty the sale and put new events on it, so that every round begins with the same; returns their ids."""
+        ids = list(range(self._last + 1, self._last + events + 1))
+        self._last += events
         connection = await asyncpg.connect(self.sales_url)
         try:
-            await connection.execute(NEW_EVENT, event_id)
-            await connection.execute(NEW_LABELS, event_id, seats)
-            await connection.execute(NEW_SEATS, event_id, seats)
-            await connection.execute("ANALYZE event_seats, event_seat_labels")
+            await connection.execute(f"TRUNCATE {await connection.fetchval(TABLES)}")  # names from the server's catalog
+            await connection.execute(NEW_EVENTS, ids)
+            await connection.execute(NEW_LABELS, ids, seats)
+            await connection.execute(NEW_SEATS, ids, seats)
+            await connection.execute("ANALYZE event_terms, event_seats, event_seat_labels")
         finally:
             await connection.close()
-        return event_id
+        return ids
+
+    async def held(self) -> int:
+        """Count the seats that somebody has: what contenders say is compared with it."""
+        connection = await asyncpg.connect(self.sales_url)
+        try:
+            return int(await connection.fetchval("SELECT count(*) FROM event_seats WHERE state <> 'free'"))
+        finally:
+            await connection.close()
+
+    async def version(self) -> str:
+        connection = await asyncpg.connect(self.sales_url)
+        try:
+            return str(await connection.fetchval("SHOW server_version"))
+        finally:
+            await connection.close()
 
 
 def first_seat(event_id: int) -> int:
@@ -69,14 +92,16 @@ def first_seat(event_id: int) -> int:
 
 
 @contextmanager
-def running_house() -> Iterator[House]:
+def running_house(extra: Mapping[str, str] | None = None) -> Iterator[House]:
     """Start PostgreSQL (fsync on) and Valkey in a folder beside the artifacts, so on a real disk; clean up after."""
     parent = Path("artifacts")
     parent.mkdir(exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=parent)).resolve()
     server = store = None
     try:
-        server = postgres.start_ready(folder / "pg", password=PASSWORD, log=folder / "postgres.log")
+        server = postgres.start_ready(
+            folder / "pg", password=PASSWORD, log=folder / "postgres.log", extra={**ENGINE, **(extra or {})}
+        )
         store = valkey.start(folder / "valkey", password=PASSWORD, log=folder / "valkey.log")
         store.wait_ready()
         urls = {name: _with_database(server.admin_url, name) for name in ("sales", "catalog")}
@@ -89,7 +114,7 @@ def running_house() -> Iterator[House]:
             migrations.migrate(name, url)
         yield House(
             folder=folder, admin_url=server.admin_url, sales_url=urls["sales"], catalog_url=urls["catalog"],
-            redis_url=store.url,
+            redis_url=store.url, postmaster=server.process.pid,
         )  # fmt: skip
     finally:
         for engine in (server, store):

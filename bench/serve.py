@@ -4,17 +4,20 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import uvicorn
 from redis.asyncio import Redis
 
-from bench.selling import CONNECTIONS, locked_hold
+from bench.holders import CONNECTIONS, locked_hold
+from bench.sampling import sampled
+from bench.stub import Stub
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
-from boxoffice.services.sales.app import build_bookings, build_tickets
+from boxoffice.services.sales.app import build_bookings, build_payments, build_tickets
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -22,19 +25,32 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 def main() -> None:
     asked = json.load(sys.stdin)
-    with suppress(AttributeError, OSError):
-        os.sched_setaffinity(0, {asked["core"]})
-    settings = Settings(sales_database_url=asked["sales_url"], redis_url=asked["redis_url"], log_level="warning")
+    if asked["core"] is not None:
+        with suppress(AttributeError, OSError):
+            os.sched_setaffinity(0, {asked["core"]})
+    settings = Settings(
+        sales_database_url=asked["sales_url"], redis_url=asked["redis_url"], log_level="warning",
+        public_url="http://127.0.0.1", **asked.get("settings", {}),
+    )  # fmt: skip
+    stub = {Stub.name: Stub()}
+    peers = _peers(asked["jwks"])
     kinds: dict[str, Callable[[], Any]] = {
-        "bookings": lambda: build_bookings(settings, _peers(asked["jwks"])),
-        "tickets": lambda: build_tickets(settings, _peers(asked["jwks"])),
+        "bookings": lambda: build_bookings(settings, peers, providers=stub),
+        "payments": lambda: build_payments(settings, peers, providers=stub),
+        "sale": lambda: OneProcess(
+            build_bookings(settings, peers, providers=stub), build_payments(settings, peers, providers=stub)
+        ),
+        "tickets": lambda: build_tickets(settings, peers),
         "seed": lambda: SeedsServer(settings),
         "bare": lambda: BareServer(asked["body"].encode()),
     }
-    uvicorn.run(
-        kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http="httptools",
-        log_config=None, access_log=False,
-    )  # fmt: skip
+    with ExitStack() as stack:
+        if asked.get("profile"):
+            stack.enter_context(sampled(Path(asked["profile"])))
+        uvicorn.run(
+            kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http="httptools",
+            log_config=None, access_log=False,
+        )  # fmt: skip
 
 
 def _peers(jwks: dict[str, Any]) -> Peers:
@@ -43,8 +59,24 @@ def _peers(jwks: dict[str, Any]) -> Peers:
     return peers
 
 
+class OneProcess:
+    """Bookings and payments behind one port, as in the process that ``make run`` starts."""
+
+    def __init__(self, bookings: Any, payments: Any) -> None:
+        self._bookings = bookings
+        self._payments = payments
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            async with self._bookings.lifespan(), self._payments.lifespan():
+                await live_on(receive, send)
+            return
+        app = self._payments if scope["path"].startswith("/api/v1/payments") else self._bookings
+        await app(scope, receive, send)
+
+
 class BareServer:
-    """The least that an ASGI server can do: the same bytes for everybody."""
+    """The least that an ASGI server can do: the same bytes for everybody, whatever is sent."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -53,6 +85,8 @@ class BareServer:
         if scope["type"] == "lifespan":
             await live_on(receive, send)
             return
+        if scope["method"] == "POST":
+            await receive()
         await answer(send, 200, self._body)
 
 
@@ -61,7 +95,7 @@ class SeedsServer:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._hold: Callable[[int, int], Awaitable[None]] | None = None
+        self._hold: Callable[[int, int], Awaitable[bool]] | None = None
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -76,13 +110,10 @@ class SeedsServer:
         asked = json.loads((await receive())["body"] or b"{}")
         if not asked:
             await answer(send, 200, b"{}")
-            return
-        try:
-            await self._hold(asked["eventId"], asked["ticketIds"][0])
-        except LookupError:
+        elif await self._hold(asked["eventId"], asked["ticketIds"][0]):
+            await answer(send, 201, json.dumps({"reservedTickets": asked["ticketIds"]}).encode())
+        else:
             await answer(send, 409, b"{}")
-            return
-        await answer(send, 201, json.dumps({"reservedTickets": asked["ticketIds"]}).encode())
 
 
 async def live_on(receive: Receive, send: Send) -> None:

@@ -6,11 +6,13 @@ second round trip to set them.
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import asyncpg
+from prometheus_client import Histogram
 
 from boxoffice.kernel.errors import Category, DomainError
 
@@ -24,6 +26,15 @@ ACQUIRE_TIMEOUT_S = 2.0
 """Longer than this in line for a connection means overload: say so instead of piling up."""
 CLOSE_S = 5.0
 """How long closing waits for connections that are still lent; then they are cut, and what was not committed is not."""
+
+CONNECTION = Histogram(
+    "boxoffice_database_connection_seconds", "How long a connection was lent: what a pool runs out of first.",
+    buckets=(
+        0.0005, 0.001, 0.0015, 0.002, 0.003, 0.004, 0.005, 0.006, 0.008, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 1,
+        5,
+    ),
+)  # fmt: skip
+"""Reliability section 4.3: 99 of 100 for at most 10 ms. The bounds are close together around that."""
 
 Connection: TypeAlias = Any
 """An asyncpg connection, pooled or not; the driver ships no types, so this is a named boundary."""
@@ -108,7 +119,11 @@ class Database:
         """Lend a connection; what is executed on it commits by itself."""
         with speaking_plainly():
             async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                yield connection
+                lent_at = time.perf_counter()
+                try:
+                    yield connection
+                finally:
+                    CONNECTION.observe(time.perf_counter() - lent_at)
 
     @asynccontextmanager
     async def transaction(

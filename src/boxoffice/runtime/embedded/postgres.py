@@ -5,7 +5,7 @@ cluster appears whole or not at all (initdb works in a draft folder that is rena
 """
 
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -84,10 +84,12 @@ class Postgres:
         return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"  # noqa: PLR2004 - as said
 
 
-def start(folder: Path, *, password: str, log: Path, durable: bool = True) -> Postgres:
+def start(
+    folder: Path, *, password: str, log: Path, durable: bool = True, extra: Mapping[str, str] | None = None
+) -> Postgres:
     """Begin to start the server whose cluster is in ``folder``, making the cluster when there is none.
 
-    Call ``wait_ready`` before using it.
+    Call ``wait_ready`` before using it. ``extra`` are settings of PostgreSQL over ours, for measurements.
 
     :raises EngineError: when there are no programs, or the folder cannot be used.
     """
@@ -98,7 +100,7 @@ def start(folder: Path, *, password: str, log: Path, durable: bool = True) -> Po
     _check_version(found, folder)
     _forget_stale_pid(folder)
     port = free_port()
-    settings = {**SETTINGS, "port": str(port), **(DURABLE if durable else FORGETFUL)}
+    settings = {**SETTINGS, "port": str(port), **(DURABLE if durable else FORGETFUL), **(extra or {})}
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     process = child.start(
         found.command("postgres", "-D", folder, *arguments),
@@ -110,15 +112,20 @@ def start(folder: Path, *, password: str, log: Path, durable: bool = True) -> Po
     return Postgres(process, folder=folder, port=port, password=password)
 
 
-def start_ready(folder: Path, *, password: str, log: Path, durable: bool = True) -> Postgres:
+def start_ready(
+    folder: Path, *, password: str, log: Path, durable: bool = True, extra: Mapping[str, str] | None = None
+) -> Postgres:
     """Start a server and wait for it, on another port when somebody took the first one.
 
     :raises EngineError: when it does not come up.
     """
-    return ready(start(folder, password=password, log=log, durable=durable), folder, log=log, durable=durable)
+    server = start(folder, password=password, log=log, durable=durable, extra=extra)
+    return ready(server, folder, log=log, durable=durable, extra=extra)
 
 
-def ready(server: Postgres, folder: Path, *, log: Path, durable: bool = True) -> Postgres:
+def ready(
+    server: Postgres, folder: Path, *, log: Path, durable: bool = True, extra: Mapping[str, str] | None = None
+) -> Postgres:
     """Wait for a server, on another port when somebody took the first one.
 
     :raises EngineError: when it does not come up.
@@ -130,7 +137,7 @@ def ready(server: Postgres, folder: Path, *, log: Path, durable: bool = True) ->
             server.process.kill()
             if attempt == STARTS or "Address already in use" not in str(error):
                 raise
-            server = start(folder, password=server._password, log=log, durable=durable)  # noqa: SLF001 - our own class
+            server = start(folder, password=server._password, log=log, durable=durable, extra=extra)  # noqa: SLF001 - ours
         else:
             break
     return server

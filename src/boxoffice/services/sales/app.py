@@ -25,6 +25,7 @@ from boxoffice.services.sales.api import bookings, documents, payments, tickets
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
 from boxoffice.services.sales.jobs import payment_jobs, sale_jobs
+from boxoffice.services.sales.providers import Providers
 from boxoffice.services.sales.providers.opened import open_providers
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.read_availability import Houses
@@ -38,23 +39,33 @@ def build_tickets(settings: Settings, peers: Peers) -> Litestar:
     return _build("tickets", [*tickets.ROUTES, *documents.ROUTES], settings, peers)
 
 
-def build_bookings(settings: Settings, peers: Peers) -> Litestar:
-    """Build the process that sells; it also carries the outbox, takes messages and ends holds that ran out."""
-    return _build("bookings", bookings.ROUTES, settings, peers, sells=True)
+def build_bookings(settings: Settings, peers: Peers, *, providers: Providers | None = None) -> Litestar:
+    """Build the process that sells; it also carries the outbox, takes messages and ends holds that ran out.
+
+    ``providers`` come on top of those that the settings name; measurements pass one that is in process.
+    """
+    return _build("bookings", bookings.ROUTES, settings, peers, sells=True, providers=providers)
 
 
-def build_payments(settings: Settings, peers: Peers) -> Litestar:
-    """Build the process that talks to payment providers."""
-    return _build("payments", [payments.PaymentController], settings, peers, pays=True)
+def build_payments(settings: Settings, peers: Peers, *, providers: Providers | None = None) -> Litestar:
+    """Build the process that talks to payment providers; ``providers`` as for ``build_bookings``."""
+    return _build("payments", [payments.PaymentController], settings, peers, pays=True, providers=providers)
 
 
 def _build(
-    process: str, routes: list[Any], settings: Settings, peers: Peers, *, sells: bool = False, pays: bool = False
+    process: str,
+    routes: list[Any],
+    settings: Settings,
+    peers: Peers,
+    *,
+    sells: bool = False,
+    pays: bool = False,
+    providers: Providers | None = None,
 ) -> Litestar:
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            opened = await _open(stack, process, settings, peers)
+            opened = await _open(stack, process, settings, peers, providers or {})
             app.state.parts = opened
             app.state.payment_desk = payments.PaymentDesk(
                 till=opened.till,
@@ -83,12 +94,14 @@ def _build(
     return app
 
 
-async def _open(stack: AsyncExitStack, process: str, settings: Settings, peers: Peers) -> Parts:
+async def _open(
+    stack: AsyncExitStack, process: str, settings: Settings, peers: Peers, more_providers: Providers
+) -> Parts:
     database = await stack.enter_async_context(
         Database.open(settings.sales_database_url, size=settings.database_pool_size, name=f"{SERVICE}-{process}")
     )
     signer = KeyRing.from_file(Path(settings.ticket_key_file)) if settings.ticket_key_file else KeyRing.generate()
-    providers = await stack.enter_async_context(open_providers(settings))
+    providers = {**await stack.enter_async_context(open_providers(settings)), **more_providers}
     till = Settling(database=database, providers=providers, signer=signer)
     desk = await stack.enter_async_context(HoldDesk.open(database))
     return Parts(database=database, holds=desk, houses=Houses(database), peers=peers, signer=signer, till=till)

@@ -1,0 +1,128 @@
+"""Group ``orders``: a whole order, hold to tickets, beside pretix's in the same rounds."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from bench import cpu, pretix
+from bench.house import House
+from bench.over_http import Buyers, load, sample_of, serving
+from bench.rounds import Contender, Findings, Sample, against, interleaved, ratio
+from boxoffice.simulators.paypal import launch
+
+CONNECTIONS = 16
+"""pretix has 16 threads: more connections would only wait, and make its p99 worse."""
+SEATS = 60_000
+SECONDS, THEIR_SECONDS = 4.0, 8.0
+"""pretix makes some ten orders a second: its rounds are longer, or its p99 would be of forty orders."""
+ROUNDS = 3
+ORDERED = frozenset({"ordered"})
+STUB = "our whole order: hold, pay, confirm, tickets (stub provider in process)"
+TILL = "our whole order, at the PayPal simulator over HTTP"
+THEIRS = "pretix's order over its API (provider manual)"
+
+Say = Callable[[str], None]
+Left = Callable[[], float]
+
+
+def ours(house: House, buyers: Buyers, connections: int, *, core: int | None = None) -> Contender:
+    """Two seats an order in three calls, to one process of bookings and one of payments."""
+
+    async def measure() -> Sample:
+        (event_id,) = await house.fresh(seats=SEATS)
+        async with AsyncExitStack() as stack:
+            processes = [
+                await stack.enter_async_context(serving(kind, house, buyers, core=core))
+                for kind in ("bookings", "payments")
+            ]
+            return await bought(house, buyers, [one.port for one in processes], [one.pid for one in processes], {
+                "event_id": event_id, "seats": SEATS, "provider": "stub", "connections": connections,
+            })  # fmt: skip
+
+    return Contender(STUB, "orders/s", measure, connections)
+
+
+def at_the_simulator(house: House, buyers: Buyers, connections: int) -> Contender:
+    """The same, with a provider in another process that is asked four times over HTTP, and a buyer who approves."""
+
+    async def measure() -> Sample:
+        (event_id,) = await house.fresh(seats=SEATS)
+        async with AsyncExitStack() as stack:
+            paypal = stack.enter_context(launch.running(house.folder / "paypal"))
+            settings = {
+                "paypal_api_url": paypal.url, "paypal_client_id": paypal.client_id,
+                "paypal_client_secret": paypal.client_secret, "paypal_webhook_id": paypal.webhook_id,
+            }  # fmt: skip
+            processes = [
+                await stack.enter_async_context(serving(kind, house, buyers, core=None, settings=settings))
+                for kind in ("bookings", "payments")
+            ]
+            ports = [*[one.port for one in processes], int(paypal.url.rsplit(":", 1)[1])]
+            return await bought(house, buyers, ports, [one.pid for one in processes], {
+                "event_id": event_id, "seats": SEATS, "provider": "paypal", "connections": connections,
+                "approve": "choice=pay",
+            })  # fmt: skip
+
+    return Contender(TILL, "orders/s", measure, connections)
+
+
+async def bought(house: House, buyers: Buyers, ports: list[int], pids: list[int], asked: dict[str, object]) -> Sample:
+    before, theirs = [cpu.of_process(pid) for pid in pids], cpu.of_server(house.postmaster)
+    told = await load({"flow": "order", "ports": ports, "seconds": SECONDS, "tokens": buyers.tokens, **asked})
+    spent = sum(cpu.of_process(pid).since(was).both for pid, was in zip(pids, before, strict=True))
+    database = cpu.of_server(house.postmaster).since(theirs).both
+    return sample_of(told, ORDERED, {
+        "process_cpu_us": spent / told["done"] * cpu.MICROSECONDS,
+        "server_cpu_us": database / told["done"] * cpu.MICROSECONDS,
+    })  # fmt: skip
+
+
+def peers(shop: pretix.Pretix, connections: int) -> Contender:
+    """Two positions an order in one call, not yet paid: what follows, payment and tickets, is not counted."""
+
+    async def measure() -> Sample:
+        told = await load({
+            "flow": "pretix", "ports": [shop.port], "connections": connections, "seconds": THEIR_SECONDS,
+            "tokens": [""], "token": shop.token, "item": shop.item,
+        })  # fmt: skip
+        return sample_of(told, ORDERED, {})
+
+    return Contender(THEIRS, "orders/s", measure, connections)
+
+
+@asynccontextmanager
+async def pretix_if_it_can_be(house: House, found: Findings, say: Say) -> AsyncIterator[pretix.Pretix | None]:
+    trouble = pretix.install()
+    if trouble:
+        say(trouble)
+        found.notes.append(f"{trouble}: its ratios are missing.")
+        yield None
+        return
+    async with pretix.serving(house) as shop:
+        yield shop
+
+
+async def orders(house: House, say: Say, left: Left) -> Findings:
+    """Orders a second, with the same number of connections."""
+    found = Findings()
+    buyers = Buyers()
+    async with pretix_if_it_can_be(house, found, say) as shop:
+        mine, simulated = ours(house, buyers, CONNECTIONS), at_the_simulator(house, buyers, CONNECTIONS)
+        crowd = [mine, simulated] + ([peers(shop, CONNECTIONS)] if shop else [])
+        await interleaved(crowd, rounds=ROUNDS, say=say, left=left)
+    found.contenders += crowd
+    found.records += [against(mine, other) for other in crowd[1:]]
+    if shop:
+        theirs = crowd[2]
+        found.keys["order_vs_pretix"] = ratio(mine, theirs)
+        found.keys["order_p99_vs_pretix"] = (mine.middle("p99_ms") or 0.0) / (theirs.middle("p99_ms") or 1.0)
+        found.keys["order_at_simulator_vs_pretix"] = ratio(simulated, theirs)
+        found.notes.append(
+            f"pretix {pretix.VERSION} under gunicorn, 2 workers of 8 threads, on the same PostgreSQL and Valkey. Its "
+            "background tasks are queued and never run, its order has no seats, is not paid and has no tickets yet; "
+            "ours is held, paid, confirmed and has its tickets in the answer. Its provider calls nobody, so the ratio "
+            "is with our stub; the simulator's line shows what a provider over HTTP costs us."
+        )
+    crowded = ours(house, buyers, 64)
+    await interleaved([crowded], rounds=1, say=say, left=left)
+    found.contenders.append(crowded)
+    return found

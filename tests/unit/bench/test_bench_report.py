@@ -1,0 +1,65 @@
+"""What the page says of the figures."""
+
+from bench import report
+from bench.flows import order, poster
+from bench.load import length_of
+from bench.picture import bars
+from bench.rounds import Contender, Sample
+from bench.sampling import LOOP, part_of
+
+
+async def nothing() -> Sample:
+    return Sample(rate=0.0)
+
+
+def whole(**keys: float) -> dict[str, object]:
+    found = Contender("our holds, gathered", "holds/s", nothing, clients=64, samples=[Sample(10.0, 1.0, 2.0)])
+    group = {
+        "measured_at": "2026-01-01T00:00:00+00:00", "commit": "abc", "keys": keys, "notes": ["Read on."],
+        "records": [], "contenders": [report.told(found)],
+    }  # fmt: skip
+    return {**keys, "machine": report.machine(), "groups": {"holds": group}}
+
+
+class TestPage:
+    def test_says_what_was_not_kept(self) -> None:
+        page = report.page(whole(hold_direct_vs_pgbench=0.9))
+        assert "| `hold_direct_vs_pgbench` | 0.9 | >= 1 | **not kept** |" in page
+
+    def test_says_what_was_not_measured(self) -> None:
+        assert "| `growth_10k_events` | not measured | >= 0.9 | missing |" in report.page(whole())
+
+    def test_counts_a_bound_from_above(self) -> None:
+        assert "| `hold_http_p99_ms` | 41 | <= 40 | **not kept** |" in report.page(whole(hold_http_p99_ms=41.0))
+
+    def test_has_a_picture_with_every_contender(self) -> None:
+        assert "our holds, gathered" in bars(whole())
+
+
+class TestLoad:
+    def test_reads_the_length_of_an_answer_whatever_its_case(self) -> None:
+        assert length_of(b"HTTP/1.1 200 OK\r\nCONTENT-length: 42\r\nX: 1") == 42
+        assert length_of(b"HTTP/1.1 204 No Content\r\nX: 1") == 0
+
+    def test_sends_every_request_under_a_key_of_its_own(self) -> None:
+        post = poster({"tokens": ["t"]})
+        first, second = post(0, "/a", b"{}"), post(0, "/a", b"{}")
+        assert first != second
+        assert first.endswith(b"Content-Length: 2\r\n\r\n{}")
+
+    def test_ends_an_order_at_the_first_answer_that_is_none(self) -> None:
+        asked = {"tokens": ["t"], "event_id": 1, "seats": 2, "provider": "stub", "ports": [1, 2]}
+        steps = order(asked, iter([0]))(0)
+        line, request = next(steps)
+        assert (line, b"/bookings/reserve" in request) == (0, True)
+        try:
+            steps.send((b"409", b"{}"))
+        except StopIteration as ended:
+            assert ended.value == "reserve 409"
+
+
+class TestSampling:
+    def test_names_the_innermost_part_that_it_knows(self) -> None:
+        stack = ["/lib/json/encoder.py", "/x/asyncpg/connection.py", "/x/boxoffice/runtime/database.py"]
+        assert part_of(iter(stack)) == "asyncpg"
+        assert part_of(iter(["/usr/lib/python3/selectors.py"])) == LOOP
