@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 DATA ?= .boxoffice
 WORKERS ?= 2
+ONLY ?=
 
 .PHONY: help setup setup-dev run check lint test bench docs format clean
 
@@ -37,8 +38,8 @@ check: lint ## Everything that is quick: lint and the unit tests, under a minute
 test: setup-dev lint ## Every test, on real engines that it starts itself
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-bench: setup-dev ## Measure, as ratios against something that could be picked instead; writes artifacts/bench.json
-	@$(BIN)/python -m bench
+bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race)
+	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)"
 
 docs: $(VENV)/.develops ## Write the generated pages again: settings, errors, states, OpenAPI, message schemas
 	@$(BIN)/python scripts/write_docs.py

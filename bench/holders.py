@@ -12,6 +12,7 @@ from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import EventId, SeatId, UserId
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
+from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 
 CONNECTIONS = 10
@@ -47,8 +48,6 @@ def wish_of(event_id: int, seat: int) -> tuple[Wish, IdempotentCall | None]:
 @asynccontextmanager
 async def desk(asked: dict[str, Any]) -> AsyncIterator[Hold]:
     """Our holds as a bookings process places them: what waits is decided together."""
-    from boxoffice.services.sales.usecases.gather_holds import HoldDesk
-
     async with (
         Database.open(asked["sales_url"], size=CONNECTIONS, name="bench") as database,
         HoldDesk.open(database) as holds,

@@ -136,14 +136,16 @@ def section(title: str, group: dict[str, Any]) -> list[str]:
         lines += [row(contender) for contender in group["contenders"]]
     elif group["records"]:
         lines += ["| what | value | reference | ratio |", "|---|---:|---:|---:|"]
-        lines += [
-            f"| {one['name']} | {one['value']:,.4g} {one['unit']} | {number(one['reference'])} | {number(one['ratio'])} |"
-            for one in group["records"]
-        ]
+        lines += [compared(record) for record in group["records"]]
     keys = [f"`{key}` {value:.4g}" for key, value in group["keys"].items()]
     if keys:
         lines += ["", "Ratios and figures: " + ", ".join(keys) + "."]
     return [*lines, *[part for note in group["notes"] for part in ("", note)]]
+
+
+def compared(record: dict[str, Any]) -> str:
+    reference, ratio = number(record["reference"]), number(record["ratio"])
+    return f"| {record['name']} | {record['value']:,.4g} {record['unit']} | {reference} | {ratio} |"
 
 
 def row(contender: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from bench import pgbench, report
 from bench.holds import holds, race
 from bench.house import House, running_house
 from bench.http_holds import http, reading
+from bench.orders import orders
 from bench.others import finding, resting
 from bench.rounds import Findings
 from boxoffice.runtime.telemetry import configure_logging
@@ -29,6 +30,7 @@ Group = Callable[[House, Say, Left], Awaitable[Findings]]
 
 GROUPS: dict[str, Group] = {
     "resting": resting, "finding": finding, "reading": reading, "holds": holds, "race": race, "http": http,
+    "orders": orders,
 }  # fmt: skip
 console = Console()
 

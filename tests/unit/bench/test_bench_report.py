@@ -1,5 +1,8 @@
 """What the page says of the figures."""
 
+from typing import Any
+
+import pytest
 from bench import report
 from bench.flows import order, poster
 from bench.load import length_of
@@ -12,7 +15,7 @@ async def nothing() -> Sample:
     return Sample(rate=0.0)
 
 
-def whole(**keys: float) -> dict[str, object]:
+def whole(**keys: float) -> dict[str, Any]:
     found = Contender("our holds, gathered", "holds/s", nothing, clients=64, samples=[Sample(10.0, 1.0, 2.0)])
     group = {
         "measured_at": "2026-01-01T00:00:00+00:00", "commit": "abc", "keys": keys, "notes": ["Read on."],
@@ -52,10 +55,9 @@ class TestLoad:
         steps = order(asked, iter([0]))(0)
         line, request = next(steps)
         assert (line, b"/bookings/reserve" in request) == (0, True)
-        try:
+        with pytest.raises(StopIteration) as ended:
             steps.send((b"409", b"{}"))
-        except StopIteration as ended:
-            assert ended.value == "reserve 409"
+        assert ended.value.value == "reserve 409"
 
 
 class TestSampling:

@@ -1,7 +1,6 @@
 """How measurements are compared."""
 
 import pytest
-
 from bench.rounds import Contender, Sample, against, fairness, interleaved, percentile, quicker
 
 
