@@ -48,8 +48,14 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return cls(status, [(b"content-type", media_type.encode()), length, *written], body)
 
 
-Handle = Callable[[Scope, Receive], Awaitable[Answer | None]]
-"""Answers a call, or gives back none to leave it to the framework; then it must not have called ``receive``."""
+class PassedOn(msgspec.Struct, frozen=True, gc=False):
+    """What a hot path gives back when it leaves a call to the framework after it has read the body."""
+
+    body: bytes
+
+
+Handle = Callable[[Scope, Receive], Awaitable[Answer | PassedOn | None]]
+"""Answers a call, or leaves it to the framework: with what it read of the body, or none when it read nothing."""
 
 
 class HotPath:
@@ -88,18 +94,19 @@ class HotPaths:
         """Give what serves a WebSocket, if we do."""
         return self._sockets.get(path) or self._sockets.get(with_hole(path))
 
-    async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> bool:
-        """Answer a call; false when it is left to the framework."""
+    async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answer a call; when it is left to the framework, give the ``receive`` to go on with."""
         started = time.perf_counter()
         begin_trace(header(scope, b"traceparent"))
+        answer: Answer | PassedOn | None
         try:
             answer = await hot.handle(scope, receive)
         except DomainError as error:
             answer = written(problems.refusal(error, service=self._service))
         except Exception as error:  # noqa: BLE001 - the last resort of a request, as in problems.handlers
             answer = written(problems.surprise(str(scope["path"]), error))
-        if answer is None:
-            return False
+        if not isinstance(answer, Answer):
+            return receive if answer is None else replay(answer.body, receive)
         await send(
             {
                 "type": "http.response.start",
@@ -109,7 +116,7 @@ class HotPaths:
         )
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
         self._count(hot, answer.status, time.perf_counter() - started)
-        return True
+        return None
 
     def _count(self, hot: HotPath, status: int, seconds: float) -> None:
         counter = self._counters.get((hot.route, status))
@@ -132,12 +139,39 @@ class HotApp(Litestar):
         if hot is not None:
             if scope["type"] == "http":
                 path = hot.find(scope["method"], scope["path"])
-                if path is not None and await hot.answer(path, scope, receive, send):
+                if path is not None and (receive := await hot.answer(path, scope, receive, send)) is None:
                     return
             elif scope["type"] == "websocket" and (socket := hot.socket(scope["path"])) is not None:
                 await socket(scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
+
+
+async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes | None:
+    """Read a body whose announced length is within the limit; none, with nothing read, when it is not."""
+    announced = header(scope, b"content-length") or ""
+    if not announced.isdigit() or not 0 < int(announced) <= limit:
+        return None
+    message = await receive()
+    body: bytes = message.get("body", b"")  # type: ignore[assignment] # an ASGI message is an untyped mapping
+    while message.get("more_body", False):
+        message = await receive()
+        body += message.get("body", b"")  # type: ignore[operator] # as above
+    return body
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Give a ``receive`` that hands out a body that was read already, then what the server says."""
+    given = False
+
+    async def receive_again() -> Any:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
 
 
 def with_hole(path: str) -> str:

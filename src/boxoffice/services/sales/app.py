@@ -21,7 +21,7 @@ from boxoffice.runtime.jobs import running
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.settings import Settings
-from boxoffice.services.sales.api import bookings, documents, payments, tickets
+from boxoffice.services.sales.api import bookings, documents, payments, reserving, tickets
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
 from boxoffice.services.sales.jobs import payment_jobs, sale_jobs
@@ -83,13 +83,15 @@ def _build(
     async def database_answers() -> None:
         await app.state.parts.database.fetchval("SELECT 1")
 
+    verifier = TokenVerifier(peers.jwks, issuer=settings.token_issuer)
     app = web.make_app(
         process,
         routes=routes,
-        verifier=TokenVerifier(peers.jwks, issuer=settings.token_issuer),
+        verifier=verifier,
         ready={"database": database_answers},
         lifespan=[lifespan],
         dependencies={"parts": parts},
+        hot_paths=[reserving.hot_path(lambda: app.state.parts, verifier)] if sells else (),
     )
     return app
 

@@ -15,6 +15,7 @@ from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import Answer, KeyRequiredError, required
 from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageSize
 from boxoffice.services.sales.api.parts import MAX_BIGINT, NO_STORE, Parts, PublicId, call_of, written
+from boxoffice.services.sales.api.reserving import ReserveBody, asked
 from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
 from boxoffice.services.sales.domain.exchange import MOST_PLACES
 from boxoffice.services.sales.domain.refusals import (
@@ -46,7 +47,6 @@ from boxoffice.services.sales.usecases.confirm_for_buyer import confirm_for_buye
 from boxoffice.services.sales.usecases.exchange_tickets import Wish as Exchanged
 from boxoffice.services.sales.usecases.exchange_tickets import exchange_tickets
 from boxoffice.services.sales.usecases.name_attendees import Named, name_attendees
-from boxoffice.services.sales.usecases.place_hold import Wish
 from boxoffice.services.sales.usecases.read_orders import orders_of_event, orders_of_user, show_order
 from boxoffice.services.sales.usecases.release_order import give_back_hold
 
@@ -57,17 +57,6 @@ PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NO)]
 EventFilter = Annotated[
     int | None, QueryParameter(name="eventId", ge=0, le=MAX_BIGINT, description="for the event's organisers")
 ]
-
-
-class ReserveBody(web.Model, frozen=True):
-    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's."""
-
-    event_id: PublicId
-    user_id: UUID | None = None
-    ticket_ids: Annotated[list[PublicId], Meta(max_length=100)] | None = None
-    quantity: int | None = None
-    price_level: Annotated[str, Meta(max_length=200)] | None = None
-    together: bool = False
 
 
 class ConfirmBody(web.Model, frozen=True):
@@ -121,14 +110,7 @@ class BookingsController(Controller):
         self, caller: Caller, parts: Parts, data: ReserveBody, body: bytes, idempotency_key: web.IdempotencyKey = None
     ) -> Response[bytes]:
         """Hold seats, all or nothing; 409 names those that somebody else has."""
-        if data.user_id is not None and data.user_id != caller.user_id:
-            raise NotYourselfError("You can only reserve for yourself.")
-        wish = Wish(
-            user_id=caller.user_id, event_id=EventId(data.event_id),
-            seat_ids=None if data.ticket_ids is None else tuple(SeatId(seat) for seat in data.ticket_ids),
-            quantity=data.quantity, price_level=data.price_level, together=data.together,
-        )  # fmt: skip
-        call = call_of(caller.user_id, idempotency_key, "POST /bookings/reserve", body)
+        wish, call = asked(data, caller, idempotency_key, body)
         answer = await parts.holds.place(wish, call)
         return written(answer, status=CREATED)
 

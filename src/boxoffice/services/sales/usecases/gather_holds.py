@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
+from functools import partial
 
 from boxoffice.kernel.errors import DomainError
-from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
+from boxoffice.kernel.ids import OrderId
 from boxoffice.runtime.database import Database, DatabaseBusyError
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.tasks import end
@@ -25,19 +25,27 @@ LANES = 2
 """Calls at the database at once: one fills the core that the other leaves idle while its answers are handed out."""
 MOST_TOGETHER = 128
 """Requests of one batch: some ten milliseconds of locks. More of them would only keep each other waiting."""
+ALONE_AT_ONCE = 4
+"""Plain calls at once for what a batch left undecided, each on a connection of its own."""
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that do not collide."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """One request in line. ``tries`` counts how often a seat of it was only locked by another."""
+    """One request in line, with what it must share with no other that is being decided.
+
+    ``claims`` are its seats, its key, its customer of one event; ``tries`` counts how often a seat of it was only locked
+    by another process.
+    """
 
     wish: Wish
     call: IdempotentCall | None
     trace: str | None
     answer: "asyncio.Future[bytes]"
+    claims: tuple[object, ...]
     tries: int = 0
+    is_in_line: bool = True
 
 
 class HoldDesk:
@@ -49,6 +57,7 @@ class HoldDesk:
         self._most = most_together
         self._line: deque[Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
+        self._claimed: set[object] = set()
         self._busy = 0
         self._is_called = False
 
@@ -71,7 +80,8 @@ class HoldDesk:
         if wish.seat_ids is None:
             return await place_hold(self._database, wish, call)
         loop = asyncio.get_running_loop()
-        waiting = Waiting(wish, call, current_trace(), loop.create_future())
+        claims = (*wish.seat_ids, (wish.event_id, wish.user_id), (call.principal, call.key) if call else None)
+        waiting = Waiting(wish, call, current_trace(), loop.create_future(), claims[: None if call else -1])
         self._line.append(waiting)
         self._call(loop)
         return await waiting.answer
@@ -91,38 +101,39 @@ class HoldDesk:
             self._busy += 1
             task = asyncio.create_task(self._decide(batch), name="holds")
             self._running.add(task)
-            task.add_done_callback(self._done)
+            task.add_done_callback(partial(self._done, batch))
 
-    def _done(self, task: "asyncio.Task[None]") -> None:
+    def _done(self, batch: list[Waiting], task: "asyncio.Task[None]") -> None:
+        """Let go of what the batch claimed; whoever has no answer hears what went wrong."""
         self._running.discard(task)
         self._busy -= 1
+        error = None if task.cancelled() else task.exception()
+        for waiting in batch:
+            self._claimed.difference_update(waiting.claims)
+            if waiting.is_in_line or waiting.answer.done():
+                continue
+            if error is None:
+                waiting.answer.cancel()
+            else:
+                waiting.answer.set_exception(error)
         if self._line:
             self._call(task.get_loop())
 
     def _next_batch(self) -> list[Waiting]:
-        """Take from the line, in order, what shares no seat, no key and no customer of one event."""
+        """Take from the line, in order, what claims nothing that is being decided already."""
         batch: list[Waiting] = []
         passed: list[Waiting] = []
-        seats: set[SeatId] = set()
-        customers: set[tuple[EventId, UserId]] = set()
-        keys: set[tuple[UUID, str]] = set()
-        line = self._line
+        line, claimed = self._line, self._claimed
         for _ in range(min(len(line), self._most * LOOK_AHEAD)):
             waiting = line.popleft()
             if waiting.answer.done():  # whoever asked has gone
                 continue
-            wish, call = waiting.wish, waiting.call
-            assert wish.seat_ids is not None
-            customer = (wish.event_id, wish.user_id)
-            key = None if call is None else (call.principal, call.key)
-            if customer in customers or key in keys or not seats.isdisjoint(wish.seat_ids):
+            if not claimed.isdisjoint(waiting.claims):
                 passed.append(waiting)
                 continue
+            waiting.is_in_line = False
             batch.append(waiting)
-            seats.update(wish.seat_ids)
-            customers.add(customer)
-            if key is not None:
-                keys.add(key)
+            claimed.update(waiting.claims)
             if len(batch) == self._most:
                 break
         line.extendleft(reversed(passed))
@@ -143,8 +154,8 @@ class HoldDesk:
                 _refuse(one, error)
             return
         left = [one for number, one in enumerate(batch) if not self._settle(one, verdicts.get(number))]
-        for one in left:
-            await self._alone(one)
+        for start in range(0, len(left), ALONE_AT_ONCE):
+            await asyncio.gather(*(self._alone(one) for one in left[start : start + ALONE_AT_ONCE]))
 
     def _settle(self, waiting: Waiting, verdict: holds.Verdict | None) -> bool:
         """Answer a request as far as the batch decided it; false when it is to be decided alone."""
@@ -155,6 +166,7 @@ class HoldDesk:
             _answer(waiting, verdict.body)
         elif verdict.kind == "contested" and waiting.tries == 0:
             waiting.tries += 1
+            waiting.is_in_line = True
             self._line.append(waiting)
         else:
             _refuse(waiting, holds.taken_refusal(verdict.taken, contested=verdict.kind == "contested"))

@@ -1,0 +1,79 @@
+"""POST /bookings/reserve as a crowd calls it: before the framework, with the usual headers and a body that can be read.
+
+Whatever is unusual (no token, no length, a body that is not as described) is left to the handler in ``bookings.py``,
+which says what is wrong with it.
+"""
+
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+import msgspec
+from litestar.types import Receive, Scope
+from msgspec import Meta
+
+from boxoffice.kernel.ids import EventId, SeatId
+from boxoffice.runtime import web
+from boxoffice.runtime.authn import Caller, TokenVerifier
+from boxoffice.runtime.hotpaths import Answer, HotPath, PassedOn, header, read_body
+from boxoffice.runtime.idempotency import IdempotentCall
+from boxoffice.services.sales.api.parts import Parts, PublicId, call_of
+from boxoffice.services.sales.domain.refusals import NotYourselfError
+from boxoffice.services.sales.usecases.place_hold import Wish
+
+CREATED = 201
+PATH = f"{web.API}/bookings/reserve"
+ROUTE = "POST /bookings/reserve"
+BEARER = "Bearer "
+
+
+class ReserveBody(web.Model, frozen=True):
+    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's."""
+
+    event_id: PublicId
+    user_id: UUID | None = None
+    ticket_ids: Annotated[list[PublicId], Meta(max_length=100)] | None = None
+    quantity: int | None = None
+    price_level: Annotated[str, Meta(max_length=200)] | None = None
+    together: bool = False
+
+
+def asked(
+    data: ReserveBody, caller: Caller, idempotency_key: str | None, body: bytes
+) -> tuple[Wish, IdempotentCall | None]:
+    """Read what a caller wishes for, and the call as it is remembered.
+
+    :raises NotYourselfError: when it is for somebody else.
+    :raises BadKeyError: when the idempotency key cannot be used.
+    """
+    if data.user_id is not None and data.user_id != caller.user_id:
+        raise NotYourselfError("You can only reserve for yourself.")
+    wish = Wish(
+        user_id=caller.user_id, event_id=EventId(data.event_id),
+        seat_ids=None if data.ticket_ids is None else tuple(SeatId(seat) for seat in data.ticket_ids),
+        quantity=data.quantity, price_level=data.price_level, together=data.together,
+    )  # fmt: skip
+    return wish, call_of(caller.user_id, idempotency_key, ROUTE, body)
+
+
+def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
+    """Build the hot path; ``parts`` are asked for at each call, as they are opened later."""
+    read = msgspec.json.Decoder(ReserveBody).decode
+
+    async def reserve(scope: Scope, receive: Receive) -> Answer | PassedOn | None:
+        token = header(scope, b"authorization") or ""
+        if not token.startswith(BEARER):
+            return None
+        caller = await verifier.caller(token[len(BEARER) :].strip())
+        body = await read_body(scope, receive, limit=web.MAX_BODY_BYTES)
+        if body is None:
+            return None
+        try:
+            data = read(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return PassedOn(body)
+        wish, call = asked(data, caller, header(scope, b"idempotency-key"), body)
+        answer = await parts().holds.place(wish, call)
+        return Answer.of(CREATED, answer, cache_control="no-store")
+
+    return HotPath("POST", PATH, reserve)
