@@ -35,8 +35,8 @@ LOOK_AHEAD = 4
 class Waiting:
     """One request in line, with what it must share with no other that is being decided.
 
-    ``claims`` are its seats, its key, its customer of one event; ``tries`` counts how often a seat of it was only locked
-    by another process.
+    ``claims`` are its seats, its key, its customer of one event; ``tries`` counts how often a seat of it was
+    only locked by another process.
     """
 
     wish: Wish
