@@ -332,10 +332,10 @@ BEGIN
 END $$;
 
 -- Decide holds that were waiting, each all or nothing, in one transaction; one refusal undoes nothing of its neighbours.
--- Request i is p_event[i], p_user[i] …; its seats are the s_seat[j] with s_req[j] = i. A batch holds a seat, an
--- idempotency key and a (customer, event) at most once: what collides waits for the next batch.
+-- Request i is p_event[i], p_user[i] …; its seats are the s_seat[j] with s_req[j] = i. Of several that want one seat the
+-- first is tried. An idempotency key and a (customer, event) stand in a batch at most once: another waits for the next.
 -- Verdicts: 'placed' with the answer as place_hold would give it; 'taken' with the places that others have; 'contested'
--- when one was only locked just now; 'alone' for whatever place_hold must say, a repeat or a refusal in its own words.
+-- when one was only locked just now, or tried for another who did not get it; 'alone' for whatever place_hold must say, a repeat or a refusal in its own words.
 -- Places, limit, key, order and message go the same way as in place_hold; a test compares the two on the same histories.
 CREATE FUNCTION gather_holds(
   p_event bigint[], p_user uuid[], p_order uuid[], p_message uuid[], p_key text[], p_fingerprint bytea[], p_n int[],
@@ -364,9 +364,10 @@ BEGIN
    WHERE is_on_sale(t) AND i.key IS NULL;
 
   SELECT array_agg(c.req), array_agg(c.seat_id) INTO c_req, c_seat FROM (
-    SELECT w.req, s.seat_id FROM unnest(s_req, s_seat) w(req, id)
+    SELECT w.req, s.seat_id
+      FROM (SELECT min(u.req) AS req, u.id FROM unnest(s_req, s_seat) u(req, id) WHERE u.req = ANY (fresh) GROUP BY u.id) w
       JOIN event_seats s ON s.event_id = w.id >> 20 AND s.seat_id = w.id
-     WHERE w.req = ANY (fresh) AND (s.state = 'free' OR (s.state = 'held' AND s.hold_expires_at <= clock_timestamp()))
+     WHERE (s.state = 'free' OR (s.state = 'held' AND s.hold_expires_at <= clock_timestamp()))
        AND (s.closed_until IS NULL OR s.closed_until <= clock_timestamp() OR s.allocation_id = p_allocation[w.req])
      ORDER BY s.event_id, s.seat_id FOR UPDATE OF s SKIP LOCKED) c;
   SELECT array_agg(k.req) INTO whole FROM (
@@ -396,7 +397,8 @@ BEGIN
       spent_seconds = l.spent_seconds + CASE WHEN l.held > 0 AND l.clock_until > clock_timestamp()
         THEN EXCLUDED.n * ceil(extract(epoch FROM l.clock_until - clock_timestamp()))::bigint ELSE EXCLUDED.spent_seconds END
       WHERE l.n + EXCLUDED.n <= EXCLUDED.cap
-        AND l.spent_seconds + EXCLUDED.spent_seconds <= 3 * EXCLUDED.cap * (EXCLUDED.spent_seconds / EXCLUDED.n)
+        AND l.spent_seconds + EXCLUDED.spent_seconds
+            <= hold_budget(EXCLUDED.cap, (EXCLUDED.spent_seconds / EXCLUDED.n)::int)
     RETURNING l.event_id, l.user_id, l.clock_until)
   SELECT array_agg(w.req), array_agg(k.clock_until) INTO l_req, l_until
     FROM unnest(whole) w(req) JOIN counted k ON k.event_id = p_event[w.req] AND k.user_id = p_user[w.req];

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from boxoffice.kernel.errors import DomainError
-from boxoffice.kernel.ids import OrderId
+from boxoffice.kernel.ids import OrderId, SeatId
 from boxoffice.runtime.database import Database, DatabaseBusyError
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.tasks import end
@@ -27,23 +27,26 @@ MOST_TOGETHER = 128
 """Requests of one batch: some ten milliseconds of locks. More of them would only keep each other waiting."""
 ALONE_AT_ONCE = 4
 """Plain calls at once for what a batch left undecided, each on a connection of its own."""
+MOST_TRIES = 3
+"""Batches after the first in which a request is tried whose seats were only locked, or tried for somebody else."""
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that do not collide."""
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """One request in line, with what it must share with no other that is being decided.
+    """One request in line, with what it must not share with others that are being decided.
 
-    ``claims`` are its seats, its key, its customer of one event; ``tries`` counts how often a seat of it was
-    only locked by another process.
+    ``seats`` with none of another lane, ``persons`` (its key, its customer of one event) with none at all; ``tries``
+    counts how often a seat of it was only locked by somebody else.
     """
 
     wish: Wish
     call: IdempotentCall | None
     trace: str | None
     answer: "asyncio.Future[bytes]"
-    claims: tuple[object, ...]
+    seats: tuple[SeatId, ...]
+    persons: tuple[object, ...]
     tries: int = 0
     is_in_line: bool = True
 
@@ -80,8 +83,9 @@ class HoldDesk:
         if wish.seat_ids is None:
             return await place_hold(self._database, wish, call)
         loop = asyncio.get_running_loop()
-        claims = (*wish.seat_ids, (wish.event_id, wish.user_id), (call.principal, call.key) if call else None)
-        waiting = Waiting(wish, call, current_trace(), loop.create_future(), claims[: None if call else -1])
+        customer = (wish.event_id, wish.user_id)
+        persons = (customer, (call.principal, call.key)) if call else (customer,)
+        waiting = Waiting(wish, call, current_trace(), loop.create_future(), wish.seat_ids, persons)
         self._line.append(waiting)
         self._call(loop)
         return await waiting.answer
@@ -109,7 +113,8 @@ class HoldDesk:
         self._busy -= 1
         error = None if task.cancelled() else task.exception()
         for waiting in batch:
-            self._claimed.difference_update(waiting.claims)
+            self._claimed.difference_update(waiting.seats)
+            self._claimed.difference_update(waiting.persons)
             if waiting.is_in_line or waiting.answer.done():
                 continue
             if error is None:
@@ -120,23 +125,31 @@ class HoldDesk:
             self._call(task.get_loop())
 
     def _next_batch(self) -> list[Waiting]:
-        """Take from the line, in order, what claims nothing that is being decided already."""
+        """Take from the line, in order, what is free to be decided; of one customer or one key only the first."""
         batch: list[Waiting] = []
         passed: list[Waiting] = []
         line, claimed = self._line, self._claimed
+        persons: set[object] = set()
         for _ in range(min(len(line), self._most * LOOK_AHEAD)):
             waiting = line.popleft()
             if waiting.answer.done():  # whoever asked has gone
                 continue
-            if not claimed.isdisjoint(waiting.claims):
+            if not (
+                claimed.isdisjoint(waiting.seats)
+                and claimed.isdisjoint(waiting.persons)
+                and persons.isdisjoint(waiting.persons)
+            ):
                 passed.append(waiting)
                 continue
             waiting.is_in_line = False
             batch.append(waiting)
-            claimed.update(waiting.claims)
+            persons.update(waiting.persons)
             if len(batch) == self._most:
                 break
         line.extendleft(reversed(passed))
+        claimed.update(persons)
+        for waiting in batch:
+            claimed.update(waiting.seats)
         return batch
 
     async def _decide(self, batch: list[Waiting]) -> None:
@@ -164,7 +177,7 @@ class HoldDesk:
         if verdict.kind == "placed":
             assert verdict.body is not None
             _answer(waiting, verdict.body)
-        elif verdict.kind == "contested" and waiting.tries == 0:
+        elif verdict.kind == "contested" and waiting.tries < MOST_TRIES:
             waiting.tries += 1
             waiting.is_in_line = True
             self._line.append(waiting)
