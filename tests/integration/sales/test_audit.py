@@ -49,6 +49,8 @@ DAMAGE = {
     """,
     "ticket_was_paid": "UPDATE payments SET state = 'failed', captured_minor = 0",
     "limits_count_true": "UPDATE customer_limits SET n = n - 1",
+    "open_places_count_true": "UPDATE customer_limits SET held = held + 1",
+    "open_holds_are_charged": "UPDATE customer_limits SET spent_seconds = 1",
     "limits_hold": "UPDATE customer_limits SET cap = 0",
     "confirmed_was_told": "DELETE FROM outbox WHERE type = 'sales.order.confirmed'",
     "told_is_true": "UPDATE outbox SET version = 99",

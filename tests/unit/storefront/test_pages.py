@@ -331,6 +331,38 @@ class TestTickets:
         assert gateway.calls(f"POST /bookings/{BOOKING}/cancel")[0].body == {"ticketIds": [SEATS[0]["ticketId"]]}
 
 
+class TestChanges:
+    async def test_more_time_is_asked_for_once_a_form(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking(extendable=True))
+        gateway.answers[f"POST /bookings/{BOOKING}/extend"] = (200, booking())
+        page = await customer.get(f"/bookings/{BOOKING}")
+        form = {"csrf": hidden(page, "csrf"), "key": hidden(page, "key")}
+        for _ in range(2):
+            assert (await customer.post(f"/bookings/{BOOKING}/extend", data=form)).status_code == 303
+        keys = [call.headers["idempotency-key"] for call in gateway.calls(f"POST /bookings/{BOOKING}/extend")]
+        assert len(keys) == 2
+        assert len(set(keys)) == 1
+
+    async def test_is_not_offered_twice(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, booking(extendable=False))
+        assert "/extend" not in (await customer.get(f"/bookings/{BOOKING}")).text
+
+    async def test_names_who_comes_and_sends_only_what_changed(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        shown = booking("CONFIRMED")
+        shown["tickets"][0] |= {"attendeeName": "Zoë <b>", "attendeeEmail": "zoe@example.org"}
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, shown)
+        gateway.answers[f"PATCH /bookings/{BOOKING}/attendees"] = (200, shown)
+        page = await customer.get(f"/bookings/{BOOKING}")
+        assert "Zoë &lt;b&gt;" in page.text
+        first, second = (ticket["ticketId"] for ticket in shown["tickets"])
+        form = {"csrf": hidden(page, "csrf"), f"name-{first}": "Zoë <b>", f"name-{second}": "Jan"}
+        assert (await customer.post(f"/bookings/{BOOKING}/attendees", data=form)).status_code == 303
+        (call,) = gateway.calls(f"PATCH /bookings/{BOOKING}/attendees")
+        assert call.body == {"attendees": [{"ticketId": second, "name": "Jan", "email": None}]}
+
+
 class TestErrors:
     async def test_an_unknown_address_is_a_page(self, visitor: httpx.AsyncClient) -> None:
         answer = await visitor.get("/no/such/page")

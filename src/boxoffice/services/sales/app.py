@@ -21,7 +21,7 @@ from boxoffice.runtime.jobs import running
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.settings import Settings
-from boxoffice.services.sales.api import bookings, documents, payments, reserving, tickets
+from boxoffice.services.sales.api import bookings, changes, documents, payments, reserving, tickets
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
 from boxoffice.services.sales.jobs import payment_jobs, sale_jobs
@@ -44,7 +44,7 @@ def build_bookings(settings: Settings, peers: Peers, *, providers: Providers | N
 
     ``providers`` come on top of those that the settings name; measurements pass one that is in process.
     """
-    return _build("bookings", bookings.ROUTES, settings, peers, sells=True, providers=providers)
+    return _build("bookings", [*bookings.ROUTES, *changes.ROUTES], settings, peers, sells=True, providers=providers)
 
 
 def build_payments(settings: Settings, peers: Peers, *, providers: Providers | None = None) -> Litestar:

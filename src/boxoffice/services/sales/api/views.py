@@ -116,6 +116,7 @@ class BookingView(web.View, frozen=True):
     currency: str
     expires_at: datetime | None
     expires_in_seconds: int
+    extendable: bool
     payment: BookingPaymentView | None
     refund_policy: RefundPolicyView
     cancellable: bool
@@ -163,6 +164,7 @@ def booking_view(shown: ShownOrder) -> BookingView:
         total=order.total.decimal(), currency=order.total.currency,
         expires_at=order.hold_expires_at if open_hold else order.pay_deadline if _is_paying(shown) else None,
         expires_in_seconds=order.seconds_left if open_hold else 0,
+        extendable=order.extendable,
         payment=None if shown.payment is None else BookingPaymentView(
             payment_id=shown.payment[0], status=shown.payment[1].upper()
         ),

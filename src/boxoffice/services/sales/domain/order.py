@@ -25,6 +25,7 @@ class OrderAction(StrEnum):
     CONFIRM_FREE = "confirm_free"
     CONFIRM = "confirm"
     RETURN_TO_HOLD = "return_to_hold"
+    EXTEND = "extend"
     RELEASE = "release"
     EXPIRE = "expire"
     EXCHANGE = "exchange"
@@ -35,6 +36,7 @@ class OrderAction(StrEnum):
 TRANSITIONS: dict[tuple[OrderState, OrderAction], OrderState] = {
     (OrderState.HELD, OrderAction.START_PAYMENT): OrderState.PAYING,
     (OrderState.HELD, OrderAction.CONFIRM_FREE): OrderState.CONFIRMED,
+    (OrderState.HELD, OrderAction.EXTEND): OrderState.HELD,
     (OrderState.HELD, OrderAction.RELEASE): OrderState.RELEASED,
     (OrderState.HELD, OrderAction.EXPIRE): OrderState.RELEASED,
     (OrderState.PAYING, OrderAction.CONFIRM): OrderState.CONFIRMED,
@@ -54,6 +56,10 @@ EXPIRED = "expired"
 
 RETRY_AFTER_DECLINE = timedelta(minutes=3)
 """Time for another card after a decline. Hold + payment + this + payment stays under 45 minutes by default."""
+
+EXTENSION = timedelta(minutes=5)
+"""How much longer a customer's holds of an event may last, once, counted from the end of the clock that began with
+their first seat: time to find the card. Hold + this + payment stays under 45 minutes by default."""
 
 MAX_ATTEMPTS = 2
 """Payment attempts of one order; after the last declined one the seats are released."""
@@ -76,6 +82,7 @@ class Order:
     version: int
     created_at: datetime
     released_because: str | None
+    extended_at: datetime | None
     expired: bool
     seconds_left: int
     too_late: bool
@@ -84,6 +91,11 @@ class Order:
     def is_free(self) -> bool:
         """Whether there is nothing to pay."""
         return self.total.minor == 0
+
+    @property
+    def extendable(self) -> bool:
+        """Whether it makes sense to ask for more time."""
+        return self.state is OrderState.HELD and not self.expired and self.extended_at is None
 
     def shown_state(self) -> str:
         """Say the state as the API does: HELD, PAYING, CONFIRMED, RELEASED, CANCELLED or EXPIRED."""

@@ -137,6 +137,14 @@ class WrongOrderStateError(DomainError):
     title: ClassVar[str] = "The booking does not allow this any more"
 
 
+class AlreadyExtendedError(DomainError):
+    """The customer's clock for this event was extended before, or has more time than an extension would give."""
+
+    code: ClassVar[str] = "sales.already_extended"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "There is no more time for these seats"
+
+
 class PaymentNeededError(DomainError):
     """The order must be paid first."""
 

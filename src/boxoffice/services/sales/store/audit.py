@@ -199,6 +199,28 @@ RULES: tuple[Rule, ...] = (
         WHERE coalesce(l.n, 0) <> coalesce(live.places, 0) LIMIT 100""",
     ),
     Rule(
+        name="open_places_count_true",
+        invariant="I7",
+        says="a customer's open places of an event are those of their orders that are held or being paid for",
+        sql="""
+        WITH open AS (SELECT event_id, user_id, sum(n_seats) AS places FROM orders WHERE state IN ('held', 'paying')
+                       GROUP BY event_id, user_id)
+        SELECT event_id, user_id, l.held, open.places FROM customer_limits l FULL JOIN open USING (event_id, user_id)
+        WHERE coalesce(l.held, 0) <> coalesce(open.places, 0) LIMIT 100""",
+    ),
+    Rule(
+        name="open_holds_are_charged",
+        invariant="I7",
+        says="a customer's hold budget is charged at least for the holds that are open, from their start to their end",
+        sql="""
+        WITH open AS (
+          SELECT event_id, user_id,
+                 sum(n_seats * floor(extract(epoch FROM hold_expires_at - hold_started_at))) AS seconds
+            FROM orders WHERE state IN ('held', 'paying') GROUP BY event_id, user_id)
+        SELECT event_id, user_id, l.spent_seconds, open.seconds FROM open LEFT JOIN customer_limits l
+         USING (event_id, user_id) WHERE coalesce(l.spent_seconds, 0) < open.seconds LIMIT 100""",
+    ),
+    Rule(
         name="limits_hold",
         invariant="I7",
         says="nobody has more places of an event than the limit under which they got the last",

@@ -11,7 +11,7 @@ from boxoffice.services.sales.store.records import plain_uuid
 
 SELECTED = """
 SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency, o.hold_expires_at,
-       o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at, o.released_because,
+       o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at, o.released_because, o.extended_at,
        o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
        extract(epoch FROM greatest(o.hold_expires_at - clock_timestamp(), interval '0'))::int AS seconds_left
 FROM orders o JOIN event_terms t USING (event_id)
@@ -131,6 +131,7 @@ def _read(record: Any) -> Order:
         total=Money(record["total_minor"], record["currency"]), hold_expires_at=record["hold_expires_at"],
         pay_deadline=record["pay_deadline"], cancel_until=record["cancel_until"],
         refund_percent=record["refund_percent"], version=record["version"], created_at=record["created_at"],
-        released_because=record["released_because"], expired=record["expired"],
+        released_because=record["released_because"], extended_at=record["extended_at"],
+        expired=record["expired"],
         seconds_left=record["seconds_left"], too_late=record["too_late"],
     )  # fmt: skip

@@ -66,6 +66,7 @@ async def end_declined(
     )
     if held != len(order.seat_ids) or await orders.hold_again(tx, order_id, expires_at) is None:
         raise SaleDisagreesError("The booking's seats are not its own any more.")
+    await limits.charge_longer(tx, order_id, before=order.hold_expires_at)
     return OrderState.HELD
 
 

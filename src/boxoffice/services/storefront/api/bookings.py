@@ -64,6 +64,23 @@ async def cancel(request: Request[Any, Any, Any], front: Front, visit: Visit, bo
     return front.pages.go(visit, f"/bookings/{booking_id}")
 
 
+@post("/bookings/{booking_id:uuid}/attendees", include_in_schema=False)
+async def attendees(request: Request[Any, Any, Any], front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Say who comes with which ticket, as the form has it; an empty field takes the name back."""
+    visit.known()
+    form = await request.form()
+    visit.check_form(request, form)
+    found = await visit.shop.booking(booking_id)
+    named = [
+        {"ticketId": ticket.ticket_id, "name": name or None, "email": ticket.attendee_email if name else None}
+        for ticket in live_tickets(found)
+        if (name := str(form.get(f"name-{ticket.ticket_id}", "")).strip()) != (ticket.attendee_name or "")
+    ]
+    if named:
+        await visit.shop.name_attendees(booking_id, named)
+    return front.pages.go(visit, f"/bookings/{booking_id}")
+
+
 @get("/tickets/{ticket_id:uuid}/qr.png", include_in_schema=False)
 async def ticket_qr(visit: Visit, ticket_id: UUID) -> Response[bytes]:
     """Give a ticket's QR code."""
@@ -102,4 +119,4 @@ async def _document(visit: Visit, path: str, *, name: str | None) -> Response[by
     return Response(content=content, media_type=media_type, headers=headers)
 
 
-ROUTES: list[Any] = [bookings, booking, ask_to_cancel, cancel, ticket_qr, ticket_pdf, booking_pdf]
+ROUTES: list[Any] = [bookings, booking, ask_to_cancel, cancel, attendees, ticket_qr, ticket_pdf, booking_pdf]

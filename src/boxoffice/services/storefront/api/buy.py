@@ -131,13 +131,26 @@ async def give_back(request: Request[Any, Any, Any], front: Front, visit: Visit,
     return front.pages.go(visit, f"/events/{booking.event.id}")
 
 
+@post("/bookings/{booking_id:uuid}/extend", include_in_schema=False)
+async def extend(request: Request[Any, Any, Any], front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Keep the held seats a little longer."""
+    visit.known()
+    form = await request.form()
+    visit.check_form(request, form)
+    await visit.shop.extend(booking_id, key=str(uuid5(KEYS, f"extend:{booking_id}:{form.get('key', '')}")))
+    return front.pages.go(visit, f"/bookings/{booking_id}")
+
+
 @get("/events/{event_id:int}/hold", include_in_schema=False)
 async def back_to_event(front: Front, visit: Visit, event_id: int) -> Response[bytes]:
     """Lead somebody who loads a form's address again back to the page that it was on."""
     return front.pages.go(visit, f"/events/{event_id}")
 
 
-@get(["/bookings/{booking_id:uuid}/pay", "/bookings/{booking_id:uuid}/give-back"], include_in_schema=False)
+@get(
+    [f"/bookings/{{booking_id:uuid}}/{form}" for form in ("pay", "give-back", "extend")],
+    include_in_schema=False,
+)
 async def back_to_booking(front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
     """Lead somebody who loads a form's address again back to the page that it was on."""
     return front.pages.go(visit, f"/bookings/{booking_id}")
@@ -163,4 +176,4 @@ def _name(entry: dict[str, Any]) -> str:
     return f"{entry.get('section', '')}, row {entry.get('row', '')}, seat {entry.get('number', '')}"
 
 
-ROUTES: list[Any] = [hold, pay, come_back, give_back, back_to_event, back_to_booking]
+ROUTES: list[Any] = [hold, pay, come_back, give_back, extend, back_to_event, back_to_booking]

@@ -174,6 +174,8 @@ class BookingTicket(Answer, frozen=True, kw_only=True):
     price_level: str | None = None
     issued_ticket_id: UUID | None = None
     ticket_status: str | None = None
+    attendee_name: str | None = None
+    attendee_email: str | None = None
 
 
 class BookingPayment(Answer, frozen=True, kw_only=True):
@@ -201,6 +203,7 @@ class Booking(Answer, frozen=True, kw_only=True):
     currency: str
     expires_at: datetime | None = None
     expires_in_seconds: int = 0
+    extendable: bool = False
     payment: BookingPayment | None = None
     refund_policy: BookingPolicy
     cancellable: bool = False

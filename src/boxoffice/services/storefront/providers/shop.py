@@ -157,6 +157,15 @@ class Shop:
         body: dict[str, Any] = {"ticketIds": list(ticket_ids)} if ticket_ids else {}
         return await self._send("POST", f"/bookings/{booking_id}/cancel", answers.Booking, body=body, key=key)
 
+    async def extend(self, booking_id: UUID, *, key: str) -> answers.Booking:
+        """Ask for more time to pay for held seats."""
+        return await self._send("POST", f"/bookings/{booking_id}/extend", answers.Booking, body={}, key=key)
+
+    async def name_attendees(self, booking_id: UUID, named: Sequence[Mapping[str, Any]]) -> answers.Booking:
+        """Say who comes with tickets of a booking."""
+        body = {"attendees": list(named)}
+        return await self._send("PATCH", f"/bookings/{booking_id}/attendees", answers.Booking, body=body)
+
     async def pay(self, booking_id: UUID, *, return_url: str, cancel_url: str, key: str) -> answers.StartedPayment:
         """Start to pay a booking."""
         body = {"bookingId": str(booking_id), "provider": "paypal", "returnUrl": return_url, "cancelUrl": cancel_url}
