@@ -9,7 +9,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Meta
 
-from boxoffice.kernel.ids import EventId, OrderId, PaymentId, SeatId, UserId
+from boxoffice.kernel.ids import EventId, OrderId, PaymentId, UserId
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import Answer
