@@ -134,7 +134,8 @@ def section(title: str, group: dict[str, Any]) -> list[str]:
     if group["contenders"]:
         lines += [HEADS, "|---|---:|---:|---:|---:|---:|---:|---:|"]
         lines += [row(contender) for contender in group["contenders"]]
-    elif group["records"]:
+    if group["records"] and (not group["contenders"] or len(group["records"]) > len(group["contenders"])):
+        lines.append("")
         lines += ["| what | value | reference | ratio |", "|---|---:|---:|---:|"]
         lines += [compared(record) for record in group["records"]]
     keys = [f"`{key}` {value:.4g}" for key, value in group["keys"].items()]

@@ -13,11 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import pgbench, report
+from bench.growth import growth
 from bench.holds import holds, race
 from bench.house import House, running_house
 from bench.http_holds import http, reading
 from bench.orders import orders
 from bench.others import finding, resting
+from bench.parts import STATISTICS, parts
 from bench.rounds import Findings
 from boxoffice.runtime.telemetry import configure_logging
 
@@ -30,7 +32,7 @@ Group = Callable[[House, Say, Left], Awaitable[Findings]]
 
 GROUPS: dict[str, Group] = {
     "resting": resting, "finding": finding, "reading": reading, "holds": holds, "race": race, "http": http,
-    "orders": orders,
+    "growth": growth, "parts": parts, "orders": orders,
 }  # fmt: skip
 console = Console()
 
@@ -48,7 +50,7 @@ def main() -> None:
         return MOST_SECONDS - (time.monotonic() - began)
 
     for name in only or GROUPS:
-        with running_house() as house:
+        with running_house(STATISTICS if name == "parts" else None) as house:
             say(f"{name}: engines are up, writing through to {house.folder.parent}; {pgbench.version()}")
             found = uvloop.run(measured(name, house, left))
         report.keep(name, found, seconds=time.monotonic() - began)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
@@ -46,6 +47,7 @@ def main() -> None:
     }
     with ExitStack() as stack:
         if asked.get("profile"):
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has shut down
             stack.enter_context(sampled(Path(asked["profile"])))
         uvicorn.run(
             kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http="httptools",

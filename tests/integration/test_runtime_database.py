@@ -72,6 +72,32 @@ class TestTransaction:
         assert await database.fetchval("SELECT $1::jsonb", {"a": [1, None]}) == {"a": [1, None]}
 
 
+class TestSession:
+    @pytest.fixture
+    async def single(self, sales_url: str) -> AsyncIterator[Database]:
+        async with Database.open(sales_url, size=1) as opened:
+            yield opened
+
+    async def test_leaves_no_lock_and_no_setting_to_the_next_loan(self, single: Database) -> None:
+        async with single.session() as connection:
+            await connection.execute("SELECT pg_advisory_lock(7)")
+            await connection.execute("SET lock_timeout = '7s'")
+        assert await single.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 0
+        assert await single.fetchval("SHOW lock_timeout") == "250ms"
+
+    async def test_is_what_a_plain_loan_is_not(self, single: Database) -> None:
+        # the control: without a session the lock stays, which is why locks of a session are taken in one
+        async with single.connection() as connection:
+            await connection.execute("SELECT pg_advisory_lock(7)")
+        assert await single.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == 1
+
+    async def test_a_plain_loan_leaves_no_transaction_open(self, single: Database) -> None:
+        async with single.connection() as connection:
+            await connection.execute("BEGIN")
+            await connection.execute("INSERT INTO inbox (consumer, message_id) VALUES ('left', gen_random_uuid())")
+        assert await single.fetchval("SELECT count(*) FROM inbox WHERE consumer = 'left'") == 0
+
+
 class TestOutbox:
     async def test_tells_a_fact_of_a_version_once(self, database: Database) -> None:
         async def tell() -> None:

@@ -75,6 +75,26 @@ async def _prepare(connection: asyncpg.Connection) -> None:
         await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
 
 
+class PlainConnection(asyncpg.Connection):  # type: ignore[misc] # the driver ships no types
+    """A connection that is not wiped when it is given back, unless it was lent for a session.
+
+    Wiping (``RESET ALL`` and its like) is a round trip for every loan, a tenth of what a sale costs. Nothing here
+    leaves anything behind: settings come with the connection, locks of a session are taken in ``session()`` only.
+    """
+
+    __slots__ = ("was_session",)
+
+    def get_reset_query(self) -> str:
+        """Say what wipes the connection; nothing when there is nothing to wipe."""
+        wiping: str = super().get_reset_query()
+        return wiping if getattr(self, "was_session", False) else ""
+
+    async def reset(self, *, timeout: float | None = None) -> None:
+        """Roll back what was left open, and wipe the session if it was one."""
+        await super().reset(timeout=timeout)
+        self.was_session = False
+
+
 class Database:
     """A pool of connections to one service's database."""
 
@@ -97,6 +117,7 @@ class Database:
             min_size=min(2, size),
             max_size=size,
             init=_prepare,
+            connection_class=PlainConnection,
             timeout=ACQUIRE_TIMEOUT_S,
             server_settings={
                 "application_name": name,
@@ -124,6 +145,13 @@ class Database:
                     yield connection
                 finally:
                     CONNECTION.observe(time.perf_counter() - lent_at)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Connection]:
+        """Lend a connection for what outlives a statement, such as an advisory lock; it is wiped before the next loan."""
+        async with self.connection() as connection:
+            connection._con.was_session = True  # noqa: SLF001 - the pool's proxy hides the connection that it lends
+            yield connection
 
     @asynccontextmanager
     async def transaction(

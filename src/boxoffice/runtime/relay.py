@@ -94,7 +94,7 @@ class Relay:
     async def _forever(self) -> None:
         while True:
             try:
-                async with self._database.connection() as lock:
+                async with self._database.session() as lock:
                     await self._as_singleton(lock)
             except Exception as error:  # noqa: BLE001 - whatever is away comes back; nothing is lost meanwhile
                 _log.warning("relay.waits", relay=self.service, error=f"{type(error).__name__}: {error}")

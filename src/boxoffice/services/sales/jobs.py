@@ -72,7 +72,7 @@ def payment_jobs(till: Settling) -> list[Job]:
 
 async def reconcile_as_singleton(till: Settling) -> int:
     """Reconcile the last day unless another process does; returns 0, as there is never more to do at once."""
-    async with till.database.connection() as lock:
+    async with till.database.session() as lock:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", RECONCILE_LOCK):
             return 0
         try:
