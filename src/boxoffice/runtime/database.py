@@ -148,7 +148,7 @@ class Database:
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """Lend a connection for what outlives a statement, such as an advisory lock; it is wiped before the next loan."""
+        """Lend a connection for what outlives a statement, such as an advisory lock; it is wiped afterwards."""
         async with self.connection() as connection:
             connection._con.was_session = True  # noqa: SLF001 - the pool's proxy hides the connection that it lends
             yield connection
