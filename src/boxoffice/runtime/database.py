@@ -89,7 +89,7 @@ class PlainConnection(asyncpg.Connection):  # type: ignore[misc] # the driver sh
         wiping: str = super().get_reset_query()
         return wiping if getattr(self, "was_session", False) else ""
 
-    async def reset(self, *, timeout: float | None = None) -> None:
+    async def reset(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the driver calls it so
         """Roll back what was left open, and wipe the session if it was one."""
         await super().reset(timeout=timeout)
         self.was_session = False
