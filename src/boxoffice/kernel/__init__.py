@@ -1,1 +1,1 @@
-"""Ids, money, time and errors: pure, standard library only, known to every other part."""
+"""Ids, money, time, errors and the plan of a house: pure, standard library only, known to every other part."""

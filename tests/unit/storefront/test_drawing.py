@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxoffice.contracts.hall import Hall, seats
-from boxoffice.services.storefront.domain.drawing import AISLE, PITCH, SEAT_SIZE, Drawing, Spot, draw
-from boxoffice.services.storefront.domain.plan import KEPT, Seat
+from boxoffice.kernel.drawing import AISLE, PITCH, SEAT_SIZE, Drawing, Spot, draw
+from boxoffice.kernel.plan import KEPT, Seat
 
 HALLS = Path(__file__).parents[3] / "data" / "halls"
 CONCERT_HALL, THEATRE = "hk-cultural-centre-concert-hall", "hk-city-hall-theatre"

@@ -81,6 +81,7 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     programme: tuple[Work, ...] = ()
     organisation_id: UUID
     source: str | None = None
+    no_single_seats: bool = False
     version: int
 
     def fact(self) -> EventFact:
@@ -94,6 +95,7 @@ class EventAnswer(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             seat_map_id=self.seat_map_id, capacity=self.available_seats, currency=self.currency,
             limit_per_customer=self.limit_per_customer, hold_minutes=self.hold_minutes,
             refund_policy=self.refund_policy, programme=self.programme, source=self.source,
+            no_single_seats=self.no_single_seats,
         )  # fmt: skip
 
 

@@ -74,3 +74,5 @@ class EventFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     refund_policy: RefundPolicy = RefundPolicy()
     programme: tuple[Work, ...] = ()
     source: str | None = None
+    no_single_seats: bool = False
+    """Whether buyers may not leave a single free seat behind; never without a seat map."""

@@ -91,6 +91,10 @@ class EventBody(web.Model, frozen=True):
     hold_minutes: Annotated[int, msgspec.Meta(ge=1, le=MAX_HOLD_MINUTES)] | None = None
     refund_policy: RefundPolicyBody | None = None
     programme: Annotated[tuple[WorkBody, ...], msgspec.Meta(max_length=MAX_WORKS)] | msgspec.UnsetType = msgspec.UNSET
+    no_single_seats: (
+        Annotated[bool, msgspec.Meta(description="Buyers may not leave a single free seat behind; on unless said.")]
+        | None
+    ) = None
     organisation_id: UUID | None = None
 
 
@@ -290,8 +294,9 @@ class EventsController(Controller):
 def wish_of(data: EventBody) -> Wish:
     """Read a body; what it leaves out is named, so that a change can keep it."""
     optional = ("on_sale_at", "off_sale_at", "seat_map_id", "programme")
+    plain = ("currency", "limit_per_customer", "hold_minutes", "no_single_seats")
     left_out = {name for name in optional if getattr(data, name) is msgspec.UNSET}
-    left_out |= {name for name in ("currency", "limit_per_customer", "hold_minutes") if getattr(data, name) is None}
+    left_out |= {name for name in plain if getattr(data, name) is None}
     if data.refund_policy is None:
         left_out |= {"cancel_until_hours", "refund_percent"}
     policy = data.refund_policy
@@ -304,7 +309,7 @@ def wish_of(data: EventBody) -> Wish:
         cancel_until_hours=policy.cancel_until_hours if policy else None,
         refund_percent=policy.refund_percent if policy else None,
         programme=() if isinstance(data.programme, msgspec.UnsetType) else tuple(map(_work, data.programme)),
-        left_out=frozenset(left_out),
+        no_single_seats=data.no_single_seats, left_out=frozenset(left_out),
     )  # fmt: skip
 
 

@@ -67,5 +67,5 @@ def event_view(event: Event) -> EventAnswer:
             cancel_until_hours=terms.cancel_until_hours, refund_percent=terms.refund_percent
         ),
         programme=programme_of(terms.programme), organisation_id=event.organisation_id, source=event.source,
-        version=event.version,
+        no_single_seats=event.no_single_seats, version=event.version,
     )  # fmt: skip

@@ -105,6 +105,8 @@ class Terms:
     cancel_until_hours: int
     refund_percent: int
     programme: tuple[Work, ...]
+    no_single_seats: bool = True
+    """Whether a buyer may not leave a single free seat behind; an event without a seat map has nothing to keep."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,11 @@ class Event:
             return False
         opens = self.terms.on_sale_at or self.published_at
         return opens <= self.asked_at < (self.terms.off_sale_at or self.terms.starts_at)
+
+    @property
+    def no_single_seats(self) -> bool:
+        """Whether the sale keeps buyers from leaving single seats."""
+        return self.terms.no_single_seats and self.terms.seat_map_id is not None
 
     @property
     def capacity(self) -> int | None:

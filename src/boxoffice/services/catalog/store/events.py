@@ -14,7 +14,8 @@ from boxoffice.services.catalog.domain.event import Category, Event, State, Term
 SELECTED = """
 SELECT e.id, e.organisation_id, e.status, e.name, e.description, e.starts_at, e.ends_at, e.on_sale_at, e.off_sale_at,
        e.published_at, e.seat_map_id, e.capacity, e.currency, e.limit_per_customer, e.hold_minutes,
-       e.cancel_until_hours, e.refund_percent, e.programme, e.source, e.version, clock_timestamp() AS asked_at,
+       e.cancel_until_hours, e.refund_percent, e.programme, e.no_single_seats, e.source, e.version,
+       clock_timestamp() AS asked_at,
        e.venue_id, v.organisation_id AS venue_organisation_id, v.name AS venue_name,
        v.description AS venue_description, v.location, v.total_seats, v.time_zone, v.latitude, v.longitude, v.city,
        v.region, v.country, v.version AS venue_version,
@@ -44,11 +45,11 @@ FALLING = SELECTED + CUT + DOWN + "LIMIT $8 OFFSET $9) " + DOWN
 INSERT = """
 INSERT INTO events (organisation_id, status, published_at, name, description, starts_at, ends_at, on_sale_at,
   off_sale_at, venue_id, category_id, seat_map_id, capacity, currency, limit_per_customer, hold_minutes,
-  cancel_until_hours, refund_percent, programme, source, source_fingerprint, source_version)
+  cancel_until_hours, refund_percent, programme, no_single_seats, source, source_fingerprint, source_version)
 SELECT n.organisation_id, n.status, CASE n.status WHEN 'published' THEN clock_timestamp() END, n.name, n.description,
   n.starts_at, n.ends_at, n.on_sale_at, n.off_sale_at, n.venue_id, n.category_id, n.seat_map_id, n.capacity,
-  n.currency, n.limit_per_customer, n.hold_minutes, n.cancel_until_hours, n.refund_percent, n.programme, n.source,
-  n.source_fingerprint, CASE WHEN n.source IS NOT NULL THEN 1 END
+  n.currency, n.limit_per_customer, n.hold_minutes, n.cancel_until_hours, n.refund_percent, n.programme,
+  coalesce(n.no_single_seats, true), n.source, n.source_fingerprint, CASE WHEN n.source IS NOT NULL THEN 1 END
 FROM jsonb_populate_recordset(NULL::events, $1::text::jsonb) n
 RETURNING id
 """
@@ -59,6 +60,7 @@ UPDATE events e SET name = n.name, description = n.description, starts_at = n.st
   seat_map_id = n.seat_map_id, capacity = n.capacity, currency = n.currency,
   limit_per_customer = n.limit_per_customer, hold_minutes = n.hold_minutes,
   cancel_until_hours = n.cancel_until_hours, refund_percent = n.refund_percent, programme = n.programme,
+  no_single_seats = coalesce(n.no_single_seats, e.no_single_seats),
   version = e.version + 1,
   source_version = CASE WHEN n.source_fingerprint IS NULL THEN e.source_version ELSE e.version + 1 END,
   source_fingerprint = coalesce(n.source_fingerprint, e.source_fingerprint)

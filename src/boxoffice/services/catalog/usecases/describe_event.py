@@ -32,6 +32,7 @@ class Wish:
     cancel_until_hours: int | None = None
     refund_percent: int | None = None
     programme: tuple[Work, ...] = ()
+    no_single_seats: bool | None = None
     left_out: frozenset[str] = frozenset()
 
 
@@ -86,6 +87,7 @@ def _terms(wish: Wish, zone: str, defaults: Defaults, before: Terms | None) -> T
         cancel_until_hours=_or(wish.cancel_until_hours, defaults.cancel_until_hours),
         refund_percent=_or(wish.refund_percent, defaults.refund_percent),
         programme=wish.programme,
+        no_single_seats=wish.no_single_seats is not False,
     )  # fmt: skip
     return read if before is None else replace(read, **{name: getattr(before, name) for name in kept})
 

@@ -53,7 +53,7 @@ def fact_of(event: Event) -> EventFact:
         refund_policy=RefundPolicy(
             cancel_until_hours=terms.cancel_until_hours, refund_percent=terms.refund_percent
         ),
-        programme=programme_of(terms.programme), source=event.source,
+        programme=programme_of(terms.programme), source=event.source, no_single_seats=event.no_single_seats,
     )  # fmt: skip
 
 

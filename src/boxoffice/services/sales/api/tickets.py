@@ -1,5 +1,6 @@
 """/tickets and /events/{id}/availability: what is on sale, in which state, and tickets that were bought."""
 
+import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -252,7 +253,7 @@ async def _priced(
     seat_map_id = data.seat_map_id if data.seat_map_id is not None else event.seat_map_id
     if seat_map_id is None:
         return general_admission(levels, capacity)
-    return price_hall(await hall_for(parts.peers, event, seat_map_id), levels)
+    return await asyncio.to_thread(price_hall, await hall_for(parts.peers, event, seat_map_id), levels)
 
 
 def _level(level: PriceLevelBody, currency: str) -> PriceLevel:

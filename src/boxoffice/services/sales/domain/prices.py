@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from boxoffice.kernel.ids import MAX_PLACES
 from boxoffice.kernel.money import Money
 from boxoffice.services.sales.domain.refusals import BadPriceLevelsError
+
+Spot: TypeAlias = tuple[int, int]
+"""Where a seat is, seen from the focus of the map: to the right and away from it, in tenths of a drawing unit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +49,7 @@ class MapSeat:
     block: int = 0
     position: int = 0
     mark: str | None = None
+    spot: Spot | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +66,7 @@ class EventSeat:
     price_level: str | None
     external_id: str | None
     price: Money
+    spot: Spot | None = None
 
 
 def price_seats(seats: Iterable[MapSeat], levels: Sequence[PriceLevel]) -> list[EventSeat]:
@@ -131,4 +137,5 @@ def _event_seat(seat: MapSeat, level: PriceLevel) -> EventSeat:
     return EventSeat(
         place=seat.place, section=seat.section, row=seat.row, number=seat.number, block=seat.block,
         position=seat.position, mark=seat.mark, price_level=level.name, external_id=None, price=level.price,
+        spot=seat.spot,
     )  # fmt: skip

@@ -84,11 +84,12 @@ FROM event_seats WHERE event_id = $1
 
 INSERT_LABELS = """
 INSERT INTO event_seat_labels
-  (event_id, seat_id, section, row_label, number, block, position, mark, price_level, external_id)
+  (event_id, seat_id, section, row_label, number, block, position, mark, price_level, external_id, x, y)
 SELECT $1::bigint, ($1::bigint << 20) | place, section, row_label, number, block, position, mark, price_level,
-       external_id
-FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[])
-  t(place, section, row_label, number, block, position, mark, price_level, external_id)
+       external_id, x, y
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::int[], $7::int[], $8::text[], $9::text[], $10::text[],
+            $11::int[], $12::int[])
+  t(place, section, row_label, number, block, position, mark, price_level, external_id, x, y)
 """
 INSERT_SEATS = """
 INSERT INTO event_seats (event_id, seat_id, price_minor, currency)
@@ -167,7 +168,7 @@ async def codes(database: Database, event_id: EventId) -> tuple[str, int]:
 
 
 async def insert(tx: Connection, *, event_id: EventId, columns: Sequence[Sequence[Any]], currency: str) -> None:
-    """Write event seats by column: place, section, row, number, block, position, mark, level, external id, price.
+    """Write event seats by column: place, section, row, number, block, position, mark, level, external id, x, y, price.
 
     :raises asyncpg.UniqueViolationError: when a place, a label or an external id stands twice.
     """

@@ -12,21 +12,22 @@ from boxoffice.services.sales.store.records import plain_uuid
 UPSERT = """
 INSERT INTO event_terms AS t (event_id, organisation_id, version, status, name, starts_at, ends_at, time_zone,
   venue_name, venue_location, on_sale_at, off_sale_at, seat_map_id, currency, limit_per_customer, hold_seconds,
-  cancel_until_hours, refund_percent)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+  cancel_until_hours, refund_percent, no_orphans)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 ON CONFLICT (event_id) DO UPDATE SET organisation_id = EXCLUDED.organisation_id, version = EXCLUDED.version,
   status = EXCLUDED.status, name = EXCLUDED.name, starts_at = EXCLUDED.starts_at, ends_at = EXCLUDED.ends_at,
   time_zone = EXCLUDED.time_zone, venue_name = EXCLUDED.venue_name, venue_location = EXCLUDED.venue_location,
   on_sale_at = EXCLUDED.on_sale_at, off_sale_at = EXCLUDED.off_sale_at, seat_map_id = EXCLUDED.seat_map_id,
   currency = EXCLUDED.currency, limit_per_customer = EXCLUDED.limit_per_customer, hold_seconds = EXCLUDED.hold_seconds,
-  cancel_until_hours = EXCLUDED.cancel_until_hours, refund_percent = EXCLUDED.refund_percent
+  cancel_until_hours = EXCLUDED.cancel_until_hours, refund_percent = EXCLUDED.refund_percent,
+  no_orphans = EXCLUDED.no_orphans
 WHERE t.version < EXCLUDED.version RETURNING true
 """
 
 SELECTED = """
 SELECT event_id, organisation_id, version, status, name, starts_at, ends_at, time_zone, venue_name, venue_location,
        on_sale_at, off_sale_at, seat_map_id, currency, limit_per_customer, hold_seconds, cancel_until_hours,
-       refund_percent, halted_because
+       refund_percent, no_orphans, halted_because
 FROM event_terms
 """
 ONE = SELECTED + " WHERE event_id = $1"
@@ -59,6 +60,7 @@ class EventTerms:
     limit_per_customer: int
     hold_seconds: int
     refund_policy: RefundPolicy
+    no_orphans: bool = False
     halted_because: str | None = None
 
     @property
@@ -74,6 +76,7 @@ async def keep(tx: Connection, terms: EventTerms) -> bool:
         terms.ends_at, terms.time_zone, terms.venue_name, terms.venue_location, terms.on_sale_at, terms.off_sale_at,
         terms.seat_map_id, terms.currency, terms.limit_per_customer, terms.hold_seconds,
         terms.refund_policy.cancel_until_hours, terms.refund_policy.refund_percent,
+        terms.no_orphans,
     )  # fmt: skip
     return kept is True
 
@@ -105,5 +108,5 @@ def _read(record: Any) -> EventTerms:
         refund_policy=RefundPolicy(
             cancel_until_hours=record["cancel_until_hours"], refund_percent=record["refund_percent"]
         ),
-        halted_because=record["halted_because"],
+        no_orphans=record["no_orphans"], halted_because=record["halted_because"],
     )  # fmt: skip

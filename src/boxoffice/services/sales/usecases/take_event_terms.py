@@ -26,6 +26,7 @@ def terms_of(fact: EventFact, version: int) -> EventTerms:
         refund_policy=RefundPolicy(
             cancel_until_hours=fact.refund_policy.cancel_until_hours, refund_percent=fact.refund_policy.refund_percent
         ),
+        no_orphans=fact.no_single_seats,
     )  # fmt: skip
 
 

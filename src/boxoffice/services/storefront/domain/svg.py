@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from html import escape
 from itertools import groupby
 
-from boxoffice.services.storefront.domain.drawing import SEAT_SIZE, Drawing, Label, Spot
-from boxoffice.services.storefront.domain.plan import KEPT, WHEELCHAIR
+from boxoffice.kernel.drawing import SEAT_SIZE, Drawing, Label, Spot
+from boxoffice.kernel.plan import KEPT, WHEELCHAIR
 
 DRAWING_VERSION = "1"
 """Part of a drawing's address, which is kept for ever: raise it when the same seat map is drawn otherwise."""

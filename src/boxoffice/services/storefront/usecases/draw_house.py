@@ -6,8 +6,9 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from boxoffice.contracts import hall as seat_maps
-from boxoffice.services.storefront.domain import drawing, svg
-from boxoffice.services.storefront.domain.plan import Seat
+from boxoffice.kernel import drawing
+from boxoffice.kernel.plan import Seat
+from boxoffice.services.storefront.domain import svg
 from boxoffice.services.storefront.providers.answers import SeatMapAnswer
 from boxoffice.services.storefront.providers.shop import Shop
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from math import atan2, ceil, cos, hypot, inf, pi, sin
 
-from boxoffice.services.storefront.domain.plan import (
+from boxoffice.kernel.plan import (
     Block,
     Column,
     Row,
