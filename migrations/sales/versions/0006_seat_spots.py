@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "sales_0005"
-down_revision = "sales_0004"
+revision = "sales_0006"
+down_revision = "sales_0005"
 branch_labels = None
 depends_on = None
 
