@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import asyncpg
 import msgspec
 from redis.asyncio import Redis
-from redis.exceptions import RedisError, ResponseError, WatchError
+from redis.exceptions import RedisError, ResponseError
 
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.kernel.errors import Category, DomainError
@@ -38,6 +38,13 @@ AWAY_PAUSE_S = 5.0
 STANDBY_S = 1.0
 """How often a process that stands by asks whether the reader is gone."""
 FIELD = b"m"
+APPEND = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+for i = 3, #ARGV, 2 do redis.call('XADD', KEYS[tonumber(ARGV[i])], '*', 'm', ARGV[i + 1]) end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+"""Streams and mark in one atomic step and one answer: 500 commands of a transaction cost a client far more."""
 
 _log = log(__name__)
 
@@ -73,6 +80,7 @@ class Bus:
     def __init__(self, redis: "Redis") -> None:
         self.redis = redis
         self._until_trim: dict[str, int] = {}
+        self._append = redis.register_script(APPEND)
 
     async def publish(self, envelopes: Sequence[Envelope], *, mark: tuple[str, str], after: str | None) -> bool:
         """Append messages to their streams and set ``mark`` (key, value), all of it or nothing.
@@ -85,20 +93,12 @@ class Bus:
         for topic in {envelope.topic for envelope in envelopes}:
             await self._make_room(topic)
         key, value = mark
-        async with self.redis.pipeline(transaction=True) as pipe:
-            await pipe.watch(key)
-            if _text(await pipe.get(key)) != after:
-                return False
-            pipe.multi()  # type: ignore[no-untyped-call] # redis-py gives it no types
-            for envelope in envelopes:
-                pipe.xadd(envelope.topic, {FIELD: msgspec.json.encode(envelope)})
-                self._until_trim[envelope.topic] = self._until_trim.get(envelope.topic, 0) - 1
-            pipe.set(key, value)
-            try:
-                await pipe.execute()
-            except WatchError:
-                return False
-        return True
+        topics = {topic: number for number, topic in enumerate(dict.fromkeys(one.topic for one in envelopes), 2)}
+        arguments: list[str | bytes | int] = [after or "", value]
+        for envelope in envelopes:
+            arguments += (topics[envelope.topic], msgspec.json.encode(envelope))
+            self._until_trim[envelope.topic] = self._until_trim.get(envelope.topic, 0) - 1
+        return bool(await self._append(keys=[key, *topics], args=arguments))
 
     async def _make_room(self, topic: str) -> None:
         """Trim a stream now and then, as long as every consumer has taken what goes."""

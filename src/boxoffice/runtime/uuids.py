@@ -1,13 +1,16 @@
 """UUIDs that grow with time (version 7, RFC 9562 section 5.7), so that new records stand side by side in an index."""
 
-import secrets
+import os
 import time
 from uuid import UUID
 
 NS_PER_MS = 1_000_000
 SUB_MS_BITS = 12
 """The 12 bits of ``rand_a`` carry the fraction of the millisecond (RFC 9562 section 6.2, method 3)."""
-RANDOM_BITS = 62
+RANDOM_BYTES = 8
+RANDOM_MASK = (1 << 62) - 1
+DRAWN_AT_ONCE = 512
+"""Random numbers asked of the system together: a call each would cost more than all the rest of a UUID."""
 VERSION = 7 << 76
 VARIANT = 2 << 62
 
@@ -16,4 +19,16 @@ def uuid7() -> UUID:
     """Make a UUID of now: 48 bits of milliseconds, 12 of their fraction, 62 random ones. It is not a permission."""
     ms, rest_ns = divmod(time.time_ns(), NS_PER_MS)
     fraction = (rest_ns << SUB_MS_BITS) // NS_PER_MS
-    return UUID(int=ms << 80 | VERSION | fraction << 64 | VARIANT | secrets.randbits(RANDOM_BITS))
+    return UUID(int=ms << 80 | VERSION | fraction << 64 | VARIANT | _drawn() & RANDOM_MASK)
+
+
+_pool: list[int] = []
+os.register_at_fork(after_in_child=_pool.clear)  # a child that drew from its parent's would make the parent's ids
+
+
+def _drawn() -> int:
+    while True:
+        try:
+            return _pool.pop()
+        except IndexError:
+            _pool.extend(memoryview(os.urandom(RANDOM_BYTES * DRAWN_AT_ONCE)).cast("Q"))

@@ -6,12 +6,13 @@ from uuid import UUID, uuid4
 import msgspec
 from tests.support.sales import EVENT, SIGNER, buy, event_fact, hold, put_on_sale, run_out
 
+from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages.sales import OrderFact, SaleFact
 from boxoffice.kernel.money import EXPONENTS, Money
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.store import terms
 from boxoffice.services.sales.usecases.cancel_orders_of_cancelled_events import cancel_orders_of_cancelled_events
-from boxoffice.services.sales.usecases.summarise_sales import summarise_sales, take_order_change
+from boxoffice.services.sales.usecases.summarise_sales import summarise_sales, take_order_changes
 from boxoffice.services.sales.usecases.take_event_terms import take_event_terms
 from boxoffice.services.sales.usecases.tell_seed_topics import tell_seed_topics
 
@@ -65,7 +66,7 @@ class TestSummaries:
 
     async def changed(self, database: Database, seats: list[Any]) -> None:
         await hold(database, seats)
-        await take_order_change(database, message_id=uuid4(), event_id=EVENT)
+        await take_order_changes(database, {uuid4(): EVENT})
         await summarise_sales(database, debounce_seconds=0)
 
     async def test_sold_out_is_told_when_nothing_can_come_back(self, database: Database) -> None:
@@ -90,14 +91,20 @@ class TestSeedTopics:
     async def test_repeat_holds_and_tickets_once(self, database: Database) -> None:
         seats = await put_on_sale(database, 2)
         order_id, _, _ = await buy(database, seats)
-        own = await database.fetch(
-            "SELECT message_id, type, version, body::text AS body FROM outbox WHERE topic = 'sales.order.v1'"
-        )
-        for record in [*own, *own]:
-            await tell_seed_topics(
-                database, message_id=record["message_id"], type_=record["type"], version=record["version"],
-                fact=msgspec.json.decode(record["body"], type=OrderFact),
-            )  # fmt: skip
+        own = [
+            Envelope(
+                message_id=record["message_id"], topic="sales.order.v1", key=str(order_id), type_=record["type"],
+                version=record["version"], occurred_at=record["created_at"], trace=record["trace"],
+                body=msgspec.Raw(record["body"].encode()),
+            )
+            for record in await database.fetch(
+                "SELECT message_id, type, version, created_at, trace, body::text AS body FROM outbox"
+                " WHERE topic = 'sales.order.v1' ORDER BY position"
+            )
+        ]  # fmt: skip
+        await tell_seed_topics(database, own[:1])
+        await tell_seed_topics(database, own)
+        await tell_seed_topics(database, own)
         repeated = await database.fetch(
             "SELECT topic, key, body::text AS body FROM outbox WHERE topic LIKE '%-topic' ORDER BY position"
         )

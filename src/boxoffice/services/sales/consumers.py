@@ -1,5 +1,7 @@
 """Messages in: the catalog's events, users who are gone, our own orders (for the summary and the seed's topics)."""
 
+from collections.abc import Sequence
+
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages import catalog, identity
 from boxoffice.contracts.messages.sales import ORDER_TOPIC, OrderFact
@@ -26,25 +28,22 @@ def consumers(database: Database) -> list[Consumer]:
                 database, message_id=message.message_id, user_id=UserId(message.read(identity.UserFact).user_id)
             )
 
+    async def take_orders(messages: Sequence[Envelope]) -> None:
+        changed = {message.message_id: EventId(message.read(OrderFact).event.event_id) for message in messages}
+        await summarise_sales.take_order_changes(database, changed)
+
     async def take_order(message: Envelope) -> None:
-        await summarise_sales.take_order_change(
-            database,
-            message_id=message.message_id,
-            event_id=EventId(message.read(OrderFact).event.event_id),
-        )
+        await take_orders([message])
+
+    async def repeat_orders(messages: Sequence[Envelope]) -> None:
+        await tell_seed_topics.tell_seed_topics(database, messages)
 
     async def repeat_order(message: Envelope) -> None:
-        await tell_seed_topics.tell_seed_topics(
-            database,
-            message_id=message.message_id,
-            type_=message.type_,
-            version=message.version,
-            fact=message.read(OrderFact),
-        )
+        await repeat_orders([message])
 
     return [
         Consumer(name=take_event_terms.CONSUMER, topics=[catalog.TOPIC], take=take_event),
         Consumer(name=erase_customer.CONSUMER, topics=[identity.TOPIC], take=take_user),
-        Consumer(name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order),
-        Consumer(name=tell_seed_topics.CONSUMER, topics=[ORDER_TOPIC], take=repeat_order),
+        Consumer(name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order, take_many=take_orders),
+        Consumer(name=tell_seed_topics.CONSUMER, topics=[ORDER_TOPIC], take=repeat_order, take_many=repeat_orders),
     ]

@@ -1,5 +1,6 @@
 """Tell how events sell (``sales.event.v1``) when the class or the lowest price changes, not at every hold."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from boxoffice.contracts.messages.sales import EVENT_TOPIC, SaleFact
@@ -17,10 +18,11 @@ BATCH = 20
 """Events counted in one transaction: 20 halls of 2,000 places are some 20 ms."""
 
 
-async def take_order_change(database: Database, *, message_id: UUID, event_id: EventId) -> None:
-    """Note that an order of this event changed."""
+async def take_order_changes(database: Database, changes: Mapping[UUID, EventId]) -> None:
+    """Note which events' orders changed, by message."""
     async with database.transaction() as tx:
-        if await inbox.first_time(tx, consumer=CONSUMER, message_id=message_id):
+        new = await inbox.first_times(tx, consumer=CONSUMER, message_ids=list(changes))
+        for event_id in sorted({changes[message_id] for message_id in new}):
             await sale_summaries.mark_changed(tx, event_id)
 
 

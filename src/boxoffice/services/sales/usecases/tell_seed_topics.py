@@ -3,9 +3,10 @@
 Done by a consumer, so that the hold itself writes one message and no more.
 """
 
-from uuid import UUID
+from collections.abc import Sequence
 
-from boxoffice.contracts.messages.sales import SEED_RESERVATION_TOPIC, SEED_TICKETS_TOPIC, OrderFact
+from boxoffice.contracts.envelope import Envelope
+from boxoffice.contracts.messages.sales import SEED_RESERVATION_TOPIC, SEED_TICKETS_TOPIC
 from boxoffice.runtime import inbox, outbox
 from boxoffice.runtime.database import Database
 
@@ -19,11 +20,13 @@ TOPIC_OF = {
 }
 
 
-async def tell_seed_topics(database: Database, *, message_id: UUID, type_: str, version: int, fact: OrderFact) -> None:
-    """Repeat one message of ``sales.order.v1`` under the topic where the seed expects it."""
-    topic = TOPIC_OF.get(type_)
-    if topic is None:
+async def tell_seed_topics(database: Database, messages: Sequence[Envelope]) -> None:
+    """Repeat messages of ``sales.order.v1`` under the topics where the seed expects them, each once, in order."""
+    wanted = [message for message in messages if message.type_ in TOPIC_OF]
+    if not wanted:
         return
     async with database.transaction() as tx:
-        if await inbox.first_time(tx, consumer=CONSUMER, message_id=message_id):
-            await outbox.append(tx, topic=topic, key=str(fact.order_id), type_=type_, version=version, body=fact)
+        new = await inbox.first_times(tx, consumer=CONSUMER, message_ids=[message.message_id for message in wanted])
+        repeated = [(TOPIC_OF[message.type_], message) for message in wanted if message.message_id in new]
+        if repeated:
+            await outbox.repeat_on(tx, repeated)
