@@ -34,6 +34,14 @@ HOLDS_TOGETHER = Histogram(
     "boxoffice_holds_together", "Requests that one call to the database decided.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
 JOBS = Counter("boxoffice_job_runs_total", "Runs of background jobs, by outcome.", ["job", "outcome"])
+AUDIT_FINDINGS = Gauge(
+    "boxoffice_audit_findings", "Records that break a rule of the sale, by rule; 0 is right.", ["rule"]
+)
+AUDIT_AGE = Gauge("boxoffice_audit_age_seconds", "Since the auditor last looked; NaN where another process does.")
+AUDIT_SECONDS = Histogram(
+    "boxoffice_audit_seconds", "How long one look of the auditor took.", buckets=(0.01, 0.05, 0.1, 0.5, 1, 5, 15, 60)
+)
+EVENTS_HALTED = Gauge("boxoffice_events_halted", "Events whose sale the auditor stopped; 0 is right.")
 
 
 def begin_trace(traceparent: str | None) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Sums of one look, in minor units. ``kept``: of void tickets, what was not refunded."""
+    """Sums of one look, in minor units. ``kept``: of void tickets, what was not refunded and bought no other."""
 
     at: float
     captured: int
@@ -40,8 +40,9 @@ SNAPSHOT = """
 SELECT (SELECT coalesce(sum(captured_minor), 0) FROM payments)::bigint AS captured,
        (SELECT coalesce(sum(refunded_minor), 0) FROM payments)::bigint AS refunded,
        (SELECT coalesce(sum(price_minor), 0) FROM tickets WHERE state <> 'void')::bigint AS live,
-       (SELECT coalesce(sum(k.price_minor - coalesce(r.refund_minor, 0)), 0) FROM tickets k
-          LEFT JOIN refunds r USING (ticket_id) WHERE k.state = 'void')::bigint AS kept
+       (SELECT coalesce(sum(k.price_minor - coalesce(r.refund_minor, 0)) FILTER (WHERE k.state = 'void'), 0)
+             - coalesce(sum(k.price_minor) FILTER (WHERE k.taken_in IS NOT NULL), 0)
+          FROM tickets k LEFT JOIN refunds r USING (ticket_id))::bigint AS kept
 """
 BOOKS = """
 SELECT p.order_id::text AS booking, p.captured_minor AS captured,

@@ -24,7 +24,7 @@ from boxoffice.runtime.settings import Settings
 from boxoffice.services.sales.api import bookings, changes, documents, payments, reserving, tickets
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
-from boxoffice.services.sales.jobs import payment_jobs, sale_jobs
+from boxoffice.services.sales.jobs import WATCH_TIMEOUT_MS, payment_jobs, sale_jobs, watch_jobs
 from boxoffice.services.sales.providers import Providers
 from boxoffice.services.sales.providers.opened import open_providers
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
@@ -32,6 +32,8 @@ from boxoffice.services.sales.usecases.read_availability import Houses
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
 SERVICE = "sales"
+AUDITOR_CONNECTIONS = 2
+"""One holds the lock of the only watch, one asks; none of them is the sale's."""
 
 
 def build_tickets(settings: Settings, peers: Peers) -> Litestar:
@@ -116,4 +118,10 @@ async def _sell(stack: AsyncExitStack, settings: Settings, database: Database) -
     relay = Relay(service=SERVICE, database=database, bus=bus)
     await stack.enter_async_context(relay.running())
     await stack.enter_async_context(bus.consuming(consumers(database)))
-    await stack.enter_async_context(running(sale_jobs(database, relay)))
+    auditor = await stack.enter_async_context(
+        Database.open(
+            settings.sales_database_url, size=AUDITOR_CONNECTIONS, name=f"{SERVICE}-auditor",
+            statement_timeout_ms=WATCH_TIMEOUT_MS,
+        )
+    )  # fmt: skip
+    await stack.enter_async_context(running([*sale_jobs(database, relay), *watch_jobs(auditor)]))

@@ -14,6 +14,7 @@ from boxoffice.services.sales.usecases.refund_payments import refund_payments
 from boxoffice.services.sales.usecases.resolve_payments import resolve_payments
 from boxoffice.services.sales.usecases.settle_payment import Settling
 from boxoffice.services.sales.usecases.summarise_sales import summarise_sales
+from boxoffice.services.sales.usecases.watch_sale import Watch
 
 EXPIRE_EVERY_S = 5.0
 """Holds end by the clock, not by this: it only tidies up."""
@@ -23,6 +24,10 @@ FORGET_EVERY_S = 3_600.0
 RESOLVE_EVERY_S = 2.0
 REFUND_EVERY_S = 1.0
 RECONCILE_EVERY_S = 300.0
+WATCH_EVERY_S = 5.0
+"""After a look and its rest: a breach is met within seconds in a shop of a hundred events."""
+WATCH_TIMEOUT_MS = 60_000
+"""The auditor's own statements may take longer than the sale's, and not for ever."""
 RECONCILED = timedelta(hours=24)
 """How far back each reconciliation looks: longer than any outage that nobody noticed."""
 RECONCILE_LOCK = 0x0B0C_0002
@@ -49,6 +54,11 @@ def sale_jobs(database: Database, relay: Relay) -> list[Job]:
         Job(name="cancel-orders-of-cancelled-events", every_seconds=CANCEL_EVERY_S, run=cancel),
         Job(name="forget-old-messages", every_seconds=FORGET_EVERY_S, run=relay.forget_old),
     ]
+
+
+def watch_jobs(auditor: Database) -> list[Job]:
+    """List the auditor's timer; its database is its own, opened with ``WATCH_TIMEOUT_MS``."""
+    return [Job(name="watch-sale", every_seconds=WATCH_EVERY_S, run=Watch(auditor).look)]
 
 
 def payment_jobs(till: Settling) -> list[Job]:

@@ -60,6 +60,9 @@ class PayPal:
             answer: Response[Any] = Response(body, status_code=status)
         except RefusedError as error:
             answer = error_response(error)
+        if stumble := self.faults.meets(call, "stumble"):
+            name = "INTERNAL_SERVICE_ERROR"
+            answer = error_response(RefusedError(stumble.status, name, name, "It was done all the same."))
         if late := self.faults.meets(call, "slow"):
             await asyncio.sleep(late.seconds)
         if self.faults.meets(call, "lose"):

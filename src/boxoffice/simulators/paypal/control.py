@@ -43,6 +43,10 @@ def _fault_routes(paypal: PayPal) -> list[Any]:
     def clear() -> None:
         paypal.faults.clear()
 
+    @get("/faults/met", sync_to_thread=False)
+    def met() -> dict[str, int]:
+        return dict(paypal.faults.met)
+
     @post("/forget-keys", sync_to_thread=False)
     def forget_keys() -> dict[str, int]:
         with paypal.bank.ledger.change():
@@ -52,7 +56,7 @@ def _fault_routes(paypal: PayPal) -> list[Any]:
     def forget_tokens() -> None:
         paypal.tokens.clear()
 
-    return [faults, add, clear, forget_keys, forget_tokens]
+    return [faults, met, add, clear, forget_keys, forget_tokens]
 
 
 def _payer_routes(paypal: PayPal) -> list[Any]:

@@ -1,5 +1,6 @@
 """What the simulator is told to do wrong. A fault names a call, a way to fail, and how often."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -17,16 +18,16 @@ Call = Literal[
     "transactions",
     "webhook",
 ]
-Kind = Literal["slow", "lose", "refuse", "throttle", "decline", "pending", "repeat", "shuffle", "drop"]
+Kind = Literal["slow", "lose", "stumble", "refuse", "throttle", "decline", "pending", "repeat", "shuffle", "drop"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One fault.
 
-    ``slow``: answer ``seconds`` late, after doing it; ``lose``: do it, then drop the connection; ``refuse``: answer
-    ``status`` without doing it; ``throttle``: answer 429; ``decline``, ``pending``: what captures come to;
-    webhooks only: ``repeat`` each ``copies`` times, ``shuffle`` their order, ``drop`` them. ``times``: how often, 0 for
-    until told otherwise.
+    ``slow``: answer ``seconds`` late, after doing it; ``lose``: do it, then drop the connection; ``stumble``: do it,
+    then answer ``status``; ``refuse``: answer ``status`` without doing it; ``throttle``: answer 429; ``decline``,
+    ``pending``: what captures come to; webhooks only: ``repeat`` each ``copies`` times, ``shuffle`` their order,
+    ``drop`` them. ``times``: how often, 0 for until told otherwise.
     """
 
     on: Call = "*"
@@ -42,6 +43,8 @@ class Faults:
     """The faults in force. They live in memory: a restarted simulator behaves."""
 
     active: list[tuple[Fault, int]] = field(default_factory=list)
+    met: Counter[str] = field(default_factory=Counter)
+    """How often each was met since the start, as ``call kind``."""
 
     def add(self, fault: Fault) -> None:
         """Put a fault in force."""
@@ -59,5 +62,6 @@ class Faults:
                     del self.active[index]
                 elif fault.times:
                     self.active[index] = (fault, left - 1)
+                self.met[f"{call} {fault.kind}"] += 1
                 return fault
         return None

@@ -1,6 +1,20 @@
-"""The safety invariants as queries: each returns the records that break it, so an empty answer means that it holds."""
+"""The safety invariants as queries: each returns the records that break it, so an empty answer means that it holds.
 
+A rule is written for the whole database. For the running auditor the same text is asked of some events only:
+:func:`within_events` puts views of those events' records in front of the tables, under the tables' names. So a rule
+must be true event by event, name every column that it groups by, and read only tables of ``SCOPE`` (tests keep that).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from boxoffice.kernel.ids import EventId
+from boxoffice.runtime.database import Connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +26,14 @@ class Rule:
     says: str
     sql: str
 
+    @property
+    def halts(self) -> bool:
+        """Whether a breach stops the sale of its event: better to stop than to go on wrong."""
+        return self.invariant in HALTING
+
+
+HALTING = frozenset({"I1", "I2", "I3", "I4", "I5"})
+"""Seats, money and tickets. A wrong count or a late message is an alarm, no reason to stop selling."""
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -62,7 +84,7 @@ RULES: tuple[Rule, ...] = (
         LEFT JOIN event_seats s ON s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)
           AND s.order_id = o.order_id AND s.state = o.state
         WHERE o.state = 'paying' OR (o.state = 'held' AND o.hold_expires_at > clock_timestamp())
-        GROUP BY o.order_id HAVING count(s.seat_id) <> o.n_seats LIMIT 100""",
+        GROUP BY o.order_id, o.state, o.n_seats HAVING count(s.seat_id) <> o.n_seats LIMIT 100""",
     ),
     Rule(
         name="captured_is_what_was_sold",
@@ -123,7 +145,7 @@ RULES: tuple[Rule, ...] = (
         sql="""
         SELECT p.payment_id, p.refunded_minor, coalesce(sum(r.refund_minor), 0) AS refunds_minor FROM payments p
         LEFT JOIN refunds r USING (payment_id) LEFT JOIN tickets k USING (ticket_id)
-        GROUP BY p.payment_id
+        GROUP BY p.payment_id, p.refunded_minor
         HAVING p.refunded_minor <> coalesce(sum(r.refund_minor), 0)
             OR bool_or(k.state <> 'void' OR r.refund_minor > k.price_minor OR k.order_id <> p.order_id
                        OR r.currency <> p.currency) LIMIT 100""",
@@ -252,8 +274,99 @@ RULES: tuple[Rule, ...] = (
         sql="""
         SELECT o.order_id, o.total_minor, sum(s.price_minor) AS seats_minor FROM orders o
         JOIN event_seats s ON s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)
-        WHERE o.state IN ('held', 'paying') GROUP BY o.order_id
+        WHERE o.state IN ('held', 'paying') GROUP BY o.order_id, o.total_minor
         HAVING sum(s.price_minor) <> o.total_minor OR bool_or(s.currency <> o.currency) LIMIT 100""",
     ),
 )
 """At most 100 records each: enough to see what is wrong."""
+
+SCOPE: Mapping[str, str] = {
+    "orders": "SELECT * FROM public.orders WHERE event_id = ANY ($1::bigint[])",
+    "event_seats": "SELECT * FROM public.event_seats WHERE event_id = ANY ($1::bigint[])",
+    "tickets": "SELECT * FROM public.tickets WHERE event_id = ANY ($1::bigint[])",
+    "customer_limits": "SELECT * FROM public.customer_limits WHERE event_id = ANY ($1::bigint[])",
+    "exchanges": """SELECT e.* FROM public.exchanges e
+        WHERE e.order_id IN (SELECT order_id FROM public.orders WHERE event_id = ANY ($1::bigint[]))
+           OR e.exchange_id IN (SELECT unnest(ARRAY[taken_in, given_in]) FROM public.tickets
+                                 WHERE event_id = ANY ($1::bigint[]))""",
+    "payments": """SELECT p.* FROM public.payments p JOIN public.orders o USING (order_id)
+        WHERE o.event_id = ANY ($1::bigint[])""",
+    "refunds": """SELECT r.* FROM public.refunds r JOIN public.payments p USING (payment_id)
+        JOIN public.orders o USING (order_id) WHERE o.event_id = ANY ($1::bigint[])""",
+    "ledger_entries": """SELECT e.* FROM public.ledger_entries e JOIN public.orders o USING (order_id)
+        WHERE o.event_id = ANY ($1::bigint[])""",
+    "outbox": """SELECT m.* FROM public.outbox m JOIN public.orders o ON m.key = o.order_id::text
+        WHERE m.topic = 'sales.order.v1' AND o.event_id = ANY ($1::bigint[])
+        UNION ALL SELECT m.* FROM public.outbox m WHERE m.topic = 'sales.order.v1'
+          AND m.created_at > clock_timestamp() - interval '15 minutes'
+          AND (m.body->'event'->>'eventId')::bigint = ANY ($1::bigint[])
+          AND NOT EXISTS (SELECT 1 FROM public.orders o WHERE o.order_id::text = m.key)""",
+}
+"""The records of some events ($1), by table. NOT MATERIALIZED: a rule's own conditions still reach the indexes."""
+
+TOUCHED = """
+SELECT array_agg(DISTINCT (body->'event'->>'eventId')::bigint) AS events, clock_timestamp() AS at FROM outbox
+WHERE topic = 'sales.order.v1' AND created_at > coalesce($1::timestamptz, clock_timestamp()) - interval '5 seconds'
+"""
+"""Events whose orders moved; a little further back than the last look, for transactions that were open then."""
+NEXT_EVENTS = "SELECT event_id FROM event_terms WHERE event_id > $1 ORDER BY event_id LIMIT $2"
+EVENT_OF = """
+SELECT event_id FROM orders WHERE order_id = $1
+UNION ALL SELECT o.event_id FROM payments p JOIN orders o USING (order_id) WHERE p.payment_id = $2
+UNION ALL SELECT event_id FROM tickets WHERE ticket_id = $3
+UNION ALL (SELECT o.event_id FROM ledger_entries e JOIN orders o USING (order_id) WHERE e.posting_id = $4 LIMIT 1)
+UNION ALL SELECT (body->'event'->>'eventId')::bigint FROM outbox WHERE message_id = $5
+LIMIT 1
+"""
+ACCEPT = """
+INSERT INTO accepted_findings (event_id, rule, record_key, because)
+SELECT $1, rule, record_key, $4 FROM unnest($2::text[], $3::text[]) a(rule, record_key) ON CONFLICT DO NOTHING
+"""
+ACCEPTED = "SELECT rule, record_key FROM accepted_findings WHERE event_id = ANY ($1::bigint[])"
+
+
+def within_events(rule: Rule) -> str:
+    """Write a rule's query for the events in ``$1`` only."""
+    views = ",\n".join(name + " AS NOT MATERIALIZED (" + sql + ")" for name, sql in SCOPE.items())
+    asked = rule.sql.strip()
+    return "WITH " + views + (", " + asked.removeprefix("WITH ") if asked.startswith("WITH ") else "\n" + asked)
+
+
+async def touched_since(connection: Connection, since: datetime | None) -> tuple[list[EventId], datetime]:
+    """List the events whose orders moved since an instant (none: just now), and tell what time it is there."""
+    record = await connection.fetchrow(TOUCHED, since)
+    return [EventId(event_id) for event_id in record["events"] or []], record["at"]
+
+
+async def next_events(connection: Connection, after: EventId, most: int) -> list[EventId]:
+    """List events in the order of their ids."""
+    return [EventId(record["event_id"]) for record in await connection.fetch(NEXT_EVENTS, after, most)]
+
+
+async def event_of(connection: Connection, record: Mapping[str, Any]) -> EventId | None:
+    """Name the event that a finding's record is about; none when nothing of it is known."""
+    if record.get("event_id") is not None:
+        return EventId(record["event_id"])
+    names = [record.get(name) for name in ("order_id", "payment_id", "ticket_id", "posting_id", "message_id")]
+    found: int | None = await connection.fetchval(EVENT_OF, *names)
+    return None if found is None else EventId(found)
+
+
+def record_key(record: Mapping[str, Any]) -> str:
+    """Name a record, so that it is known again when somebody accepted it."""
+    told = json.dumps({name: _plain(value) for name, value in record.items()}, sort_keys=True, default=str)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, UUID) else value
+
+
+async def accepted(connection: Connection, events: Sequence[EventId]) -> set[tuple[str, str]]:
+    """Read which records (rule, key) somebody looked at and accepted."""
+    return {(found["rule"], found["record_key"]) for found in await connection.fetch(ACCEPTED, list(events))}
+
+
+async def accept(tx: Connection, event_id: EventId, found: Sequence[tuple[str, str]], because: str) -> None:
+    """Note that somebody looked at these records (rule, key) and accepted them."""
+    await tx.execute(ACCEPT, event_id, [rule for rule, _ in found], [key for _, key in found], because)

@@ -38,6 +38,10 @@ FROM event_terms WHERE event_id = $1
 """
 SEVERAL = SELECTED + " WHERE event_id = ANY ($1::bigint[])"
 
+HALT = "UPDATE event_terms SET halted_because = $2 WHERE event_id = $1 AND halted_because IS NULL RETURNING true"
+LIFT = "UPDATE event_terms SET halted_because = NULL WHERE event_id = $1 AND halted_because IS NOT NULL RETURNING true"
+HALTED = "SELECT event_id, name, halted_because FROM event_terms WHERE halted_because IS NOT NULL ORDER BY event_id"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventTerms:
@@ -95,6 +99,23 @@ async def sells_now(tx: Connection, event_id: EventId) -> bool:
 async def of_events(database: Database, event_ids: list[EventId]) -> dict[EventId, EventTerms]:
     """Read the terms of several events at once."""
     return {record["event_id"]: _read(record) for record in await database.fetch(SEVERAL, event_ids)}
+
+
+async def halt(tx: Connection, event_id: EventId, because: str) -> bool:
+    """Stop an event's sale; false when it was stopped before, and then its first reason stays."""
+    return await tx.fetchval(HALT, event_id, because) is True
+
+
+async def lift(tx: Connection, event_id: EventId) -> bool:
+    """Let a stopped sale go on; false when it was not stopped."""
+    return await tx.fetchval(LIFT, event_id) is True
+
+
+async def halted(source: Database | Connection) -> list[tuple[EventId, str, str]]:
+    """List stopped sales: event, its name, why."""
+    return [
+        (EventId(found["event_id"]), found["name"], found["halted_because"]) for found in await source.fetch(HALTED)
+    ]
 
 
 def _read(record: Any) -> EventTerms:
