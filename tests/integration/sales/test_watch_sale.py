@@ -25,7 +25,7 @@ from boxoffice.services.sales.usecases.watch_sale import Watch
 BROKEN, HEALTHY = EventId(7), EventId(8)
 HALTED_WITHIN_S = 15.0
 """Five seconds between looks, and a machine that other tests share."""
-TABLE = re.compile(r"\b(?:FROM|JOIN) +([a-z_]+)")
+TABLE = re.compile(r"\b(?<!DISTINCT )(?:FROM|JOIN) +([a-z_]+)")
 EXTRACT = re.compile(r"extract\([^)]*\)")
 OWN_PART = re.compile(r"(\w+) AS \(\s*SELECT")
 
