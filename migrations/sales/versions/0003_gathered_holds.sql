@@ -1,5 +1,15 @@
 -- The rule against single seats: whether an event keeps it, and which seats stand side by side.
 ALTER TABLE event_terms ADD COLUMN no_orphans boolean NOT NULL DEFAULT false;
+-- What every message of an order says of its event, written once for all of them.
+ALTER TABLE event_terms ADD COLUMN summary text;
+CREATE FUNCTION summarise_event() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.summary := event_summary(NEW)::text;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER summarise_event BEFORE INSERT OR UPDATE ON event_terms FOR EACH ROW EXECUTE FUNCTION summarise_event();
+UPDATE event_terms SET summary = event_summary(event_terms)::text;
+ALTER TABLE event_terms ALTER COLUMN summary SET NOT NULL;
 ALTER TABLE event_seat_labels ADD COLUMN left_id bigint, ADD COLUMN right_id bigint;
 COMMENT ON COLUMN event_seat_labels.left_id IS 'the seat beside it in the same block; wheelchair places are nobody''s neighbours';
 

@@ -323,7 +323,7 @@ BEGIN
           terms.starts_at - make_interval(hours => terms.cancel_until_hours), terms.refund_percent, p_allocation);
   INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
   VALUES (p_message, 'sales.order.v1', p_order::text, 'sales.order.held', 0,
-          hold_message(p_order, p_user, event_summary(terms)::text, told, sum_minor, unit)::jsonb, p_trace);
+          hold_message(p_order, p_user, terms.summary, told, sum_minor, unit)::jsonb, p_trace);
   answer := hold_answer(p_order, shown, expires, sum_minor, unit);
   IF p_key IS NOT NULL THEN
     UPDATE idempotency_keys SET status = 201, body = answer WHERE principal = p_user AND key = p_key;
@@ -359,9 +359,9 @@ DECLARE
 BEGIN
   SELECT array_agg(r.req::int), bool_or(t.no_orphans) INTO fresh, guards_singles
     FROM unnest(p_event, p_user, p_key) WITH ORDINALITY r(event_id, user_id, key, req)
-    JOIN event_terms t ON t.event_id = r.event_id
+    CROSS JOIN LATERAL (SELECT e.no_orphans FROM event_terms e WHERE e.event_id = r.event_id AND is_on_sale(e) OFFSET 0) t
     LEFT JOIN idempotency_keys i ON i.principal = r.user_id AND i.key = r.key
-   WHERE is_on_sale(t) AND i.key IS NULL;
+   WHERE i.key IS NULL;
 
   SELECT array_agg(c.req), array_agg(c.seat_id) INTO c_req, c_seat FROM (
     SELECT w.req, s.seat_id
@@ -390,7 +390,8 @@ BEGIN
     INSERT INTO customer_limits AS l (event_id, user_id, n, cap, held, clock_until, spent_seconds)
     SELECT t.event_id, p_user[w.req], p_n[w.req], t.limit_per_customer, p_n[w.req],
            clock_timestamp() + make_interval(secs => t.hold_seconds), p_n[w.req]::bigint * t.hold_seconds
-      FROM unnest(whole) w(req) JOIN event_terms t ON t.event_id = p_event[w.req]
+      FROM unnest(whole) w(req)
+      CROSS JOIN LATERAL (SELECT * FROM event_terms e WHERE e.event_id = p_event[w.req] OFFSET 0) t
      WHERE p_n[w.req] <= t.limit_per_customer ORDER BY 1, 2
     ON CONFLICT (event_id, user_id) DO UPDATE SET n = l.n + EXCLUDED.n, cap = EXCLUDED.cap, held = l.held + EXCLUDED.n,
       clock_until = CASE WHEN l.held > 0 AND l.clock_until > clock_timestamp() THEN l.clock_until ELSE EXCLUDED.clock_until END,
@@ -403,47 +404,49 @@ BEGIN
   SELECT array_agg(w.req), array_agg(k.clock_until) INTO l_req, l_until
     FROM unnest(whole) w(req) JOIN counted k ON k.event_id = p_event[w.req] AND k.user_id = p_user[w.req];
 
-  WITH win AS MATERIALIZED (SELECT * FROM unnest(l_req, l_until) w(req, until)),
-  terms AS MATERIALIZED (
-    SELECT t.event_id, event_summary(t)::text AS summary, t.refund_percent,
-           t.starts_at - make_interval(hours => t.cancel_until_hours) AS cancel_until
-      FROM event_terms t WHERE t.event_id IN (SELECT p_event[w.req] FROM win w)),
-  seat AS MATERIALIZED (
+  -- Nothing here joins two results of the batch row by row: a batch of a hundred would be ten thousand pairs. OFFSET 0
+  -- keeps each look at event_terms one by primary key, however few events there were when the plan was made.
+  WITH seat AS MATERIALIZED (
     SELECT c.req, s.event_id, s.seat_id, s.price_minor, s.currency,
            shown_place(l, s.price_minor, s.currency) AS shown, told_place(l, s.price_minor, s.currency) AS told
-      FROM unnest(c_req, c_seat) c(req, id) JOIN win w ON w.req = c.req
+      FROM unnest(c_req, c_seat) c(req, id)
       JOIN event_seats s ON s.event_id = c.id >> 20 AND s.seat_id = c.id
-      JOIN event_seat_labels l ON l.event_id = c.id >> 20 AND l.seat_id = c.id),
+      JOIN event_seat_labels l ON l.event_id = c.id >> 20 AND l.seat_id = c.id
+     WHERE c.req = ANY (l_req)),
   whole_order AS MATERIALIZED (
-    SELECT w.req, w.until, p_order[w.req] AS order_id, g.seat_ids, g.prices, g.total, g.unit, g.told,
-           hold_answer(p_order[w.req], g.shown, w.until, g.total, g.unit) AS answer
-      FROM win w JOIN (
+    SELECT g.*, l_until[array_position(l_req, g.req)] AS until, t.summary, t.refund_percent,
+           t.starts_at - make_interval(hours => t.cancel_until_hours) AS cancel_until,
+           hold_answer(p_order[g.req], g.shown, l_until[array_position(l_req, g.req)], g.total, g.unit) AS answer
+      FROM (
         SELECT s.req, array_agg(s.seat_id ORDER BY s.seat_id) AS seat_ids, array_agg(s.price_minor ORDER BY s.seat_id) AS prices,
                sum(s.price_minor)::bigint AS total, min(s.currency) AS unit,
                string_agg(s.shown, ',' ORDER BY s.seat_id) AS shown, string_agg(s.told, ',' ORDER BY s.seat_id) AS told
-          FROM seat s GROUP BY s.req) g ON g.req = w.req),
+          FROM seat s GROUP BY s.req) g
+      CROSS JOIN LATERAL (SELECT * FROM event_terms e WHERE e.event_id = p_event[g.req] OFFSET 0) t),
   keyed AS (
     INSERT INTO idempotency_keys (principal, key, route, fingerprint, status, body)
     SELECT p_user[o.req], p_key[o.req], p_route, p_fingerprint[o.req], 201, o.answer
       FROM whole_order o WHERE p_key[o.req] IS NOT NULL ORDER BY 1, 2
     ON CONFLICT DO NOTHING RETURNING principal, key),
+  held AS (
+    UPDATE event_seats s
+       SET state = 'held', order_id = p_order[c.req], hold_expires_at = l_until[array_position(l_req, c.req)], fence = s.fence + 1
+      FROM seat c WHERE s.event_id = c.event_id AND s.seat_id = c.seat_id
+       AND (p_key[c.req] IS NULL OR (p_user[c.req], p_key[c.req]) IN (SELECT k.principal, k.key FROM keyed k)) RETURNING 1),
   kept AS MATERIALIZED (
     SELECT o.* FROM whole_order o
-     WHERE p_key[o.req] IS NULL OR EXISTS (SELECT 1 FROM keyed k WHERE k.principal = p_user[o.req] AND k.key = p_key[o.req])),
-  held AS (
-    UPDATE event_seats s SET state = 'held', order_id = o.order_id, hold_expires_at = o.until, fence = s.fence + 1
-      FROM seat c JOIN kept o ON o.req = c.req WHERE s.event_id = c.event_id AND s.seat_id = c.seat_id RETURNING 1),
+     WHERE p_key[o.req] IS NULL OR (p_user[o.req], p_key[o.req]) IN (SELECT k.principal, k.key FROM keyed k)),
   ordered AS (
     INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, price_minors, total_minor, currency,
                         hold_started_at, hold_expires_at, cancel_until, refund_percent, allocation_id)
-    SELECT o.order_id, p_event[o.req], p_user[o.req], 'held', p_n[o.req], o.seat_ids, o.prices, o.total, o.unit,
-           clock_timestamp(), o.until, t.cancel_until, t.refund_percent, p_allocation[o.req]
-      FROM kept o JOIN terms t ON t.event_id = p_event[o.req] ORDER BY o.req),
+    SELECT p_order[o.req], p_event[o.req], p_user[o.req], 'held', p_n[o.req], o.seat_ids, o.prices, o.total, o.unit,
+           clock_timestamp(), o.until, o.cancel_until, o.refund_percent, p_allocation[o.req]
+      FROM kept o ORDER BY o.req),
   told AS (
     INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
-    SELECT p_message[o.req], 'sales.order.v1', o.order_id::text, 'sales.order.held', 0,
-           hold_message(o.order_id, p_user[o.req], t.summary, o.told, o.total, o.unit)::jsonb, p_trace[o.req]
-      FROM kept o JOIN terms t ON t.event_id = p_event[o.req] ORDER BY o.req)
+    SELECT p_message[o.req], 'sales.order.v1', p_order[o.req]::text, 'sales.order.held', 0,
+           hold_message(p_order[o.req], p_user[o.req], o.summary, o.told, o.total, o.unit)::jsonb, p_trace[o.req]
+      FROM kept o ORDER BY o.req)
   SELECT array_agg(o.req), array_agg(o.answer), sum(cardinality(o.seat_ids)), (SELECT count(*) FROM held)
     INTO placed, answers, seats, updated FROM kept o;
   IF seats IS DISTINCT FROM nullif(updated, 0) THEN
