@@ -1,6 +1,6 @@
 """Events on sale, buyers and short cuts to any state of an order, for tests of the sale."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,7 +12,7 @@ from boxoffice.kernel.ids import EventId, OrderId, PaymentId, SeatId, UserId, se
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
-from boxoffice.services.sales.domain.prices import EventSeat
+from boxoffice.services.sales.domain.prices import EventSeat, PriceLevel, number_places
 from boxoffice.services.sales.usecases.confirm_order import confirm
 from boxoffice.services.sales.usecases.create_event_seats import create_event_seats
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
@@ -67,6 +67,26 @@ async def put_on_sale(
     """Create an event with that many seats; returns their ids."""
     await create_event_seats(database, terms_of(event_fact(event_id, **changes), 1), rows_of_ten(places, price))
     return [seat_id(EventId(event_id), place) for place in range(places)]
+
+
+async def put_areas_on_sale(
+    database: Database, capacities: Mapping[str, int], *, price: int = 5000, event_id: int = EVENT, **changes: Any
+) -> None:
+    """Create an event with areas of general admission, of that many places each."""
+    levels = [PriceLevel(name=name, price=Money(price, "USD"), quantity=size) for name, size in capacities.items()]
+    event = terms_of(event_fact(event_id, **changes), 1)
+    await create_event_seats(database, event, [], number_places(levels))
+
+
+async def hold_places(
+    database: Database, quantity: int, user_id: UserId | None = None, *, area: str | None = None, event_id: int = EVENT
+) -> tuple[OrderId, UserId]:
+    """Place a hold of general admission by the plain call; returns the order and its owner."""
+    owner = user_id or UserId(uuid4())
+    body = await place_hold(
+        database, Wish(user_id=owner, event_id=EventId(event_id), quantity=quantity, price_level=area)
+    )
+    return OrderId(UUID(msgspec.json.decode(body)["bookingId"])), owner
 
 
 async def hold(

@@ -119,6 +119,7 @@ DECLARE
   own int;
   free int;
   ended int := 0;
+  gone bigint[];
 BEGIN
   FOR due IN
     WITH mine AS MATERIALIZED (
@@ -136,6 +137,9 @@ BEGIN
        WHERE event_id = due.event_id AND seat_id = ANY (due.seat_ids) AND order_id = due.order_id AND state = 'held'
        ORDER BY seat_id FOR UPDATE SKIP LOCKED) locked;
     CONTINUE WHEN free < own;
+    IF own < due.n_seats THEN
+      gone := gone || due.seat_ids;
+    END IF;
     UPDATE event_seats SET state = 'free', order_id = NULL, hold_expires_at = NULL, fence = fence + 1
      WHERE event_id = due.event_id AND seat_id = ANY (due.seat_ids) AND order_id = due.order_id AND state = 'held';
     UPDATE customer_limits SET n = n - due.n_seats, held = held - due.n_seats
@@ -150,6 +154,7 @@ BEGIN
       FROM event_terms t WHERE t.event_id = due.event_id;
     ended := ended + 1;
   END LOOP;
+  PERFORM return_places(gone);  -- of general admission: last, since areas are locked after customers
   RETURN ended;
 END $$;
 
@@ -249,6 +254,12 @@ DECLARE
   told text;
   answer bytea;
 BEGIN
+  -- Places of general admission are on a list of their own.
+  IF EXISTS (SELECT FROM ga_areas a WHERE a.event_id = p_event AND CASE WHEN p_seats IS NULL THEN p_level IS NULL OR a.area = p_level
+       ELSE (p_seats[1] & 1048575) >= a.first_place AND (p_seats[1] & 1048575) < a.first_place + a.capacity END) THEN
+    RETURN place_in_area(p_user, p_event, p_seats, p_quantity, p_level, p_order, p_key, p_route, p_fingerprint, p_trace, p_message);
+  END IF;
+
   IF p_key IS NOT NULL THEN
     INSERT INTO idempotency_keys (principal, key, route, fingerprint) VALUES (p_user, p_key, p_route, p_fingerprint)
     ON CONFLICT DO NOTHING;

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.support.sales import SIGNER, buy, hold, put_on_sale, start_payment
+from tests.support.sales import SIGNER, buy, hold, hold_places, put_areas_on_sale, put_on_sale, start_payment
 
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.store.audit import RULES
@@ -54,6 +54,7 @@ DAMAGE = {
     "limits_hold": "UPDATE customer_limits SET cap = 0",
     "confirmed_was_told": "DELETE FROM outbox WHERE type = 'sales.order.confirmed'",
     "told_is_true": "UPDATE outbox SET version = 99",
+    "every_place_is_somewhere": "UPDATE ga_areas SET free = '{[0,1)}', n_free = 1",
     "seat_price_is_order_price": "UPDATE event_seats SET price_minor = 1",
 }
 
@@ -69,6 +70,8 @@ async def unguarded(sales_url: str) -> AsyncIterator[Database]:
         await hold(opened, seats[2:4])
         paying, _ = await hold(opened, seats[4:6])
         await start_payment(opened, paying)
+        await put_areas_on_sale(opened, {"Standing": 3}, event_id=8)
+        await hold_places(opened, 2, event_id=8)
         yield opened
 
 

@@ -1,5 +1,7 @@
 """Price levels: the first that matches wins, and nothing is left without a price or without a seat."""
 
+from itertools import chain
+
 import pytest
 
 from boxoffice.kernel.money import Money
@@ -45,7 +47,9 @@ class TestPriceSeats:
 
 class TestNumberPlaces:
     def test_each_level_is_a_section_of_its_own(self) -> None:
-        places = number_places([level("Standing", quantity=2), level("Students", quantity=1)])
+        places = chain.from_iterable(
+            area.places() for area in number_places([level("Standing", quantity=2), level("Students", quantity=1)])
+        )
         assert [(seat.place, seat.section, seat.number) for seat in places] == [
             (0, "Standing", "1"),
             (1, "Standing", "2"),

@@ -82,6 +82,16 @@ class TestPublicPages:
         assert "<seat-map" not in page
         assert 'name="quantity"' in page
 
+    async def test_general_admission_offers_the_levels_that_have_places(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        gateway.answers["GET /events/7"] = (200, event(seatMapId=None))
+        areas = [{"name": "Standard", "capacity": 3, "free": 0, "held": 1, "sold": 2, "blocked": 0},
+                 {"name": "Rear", "capacity": 4, "free": 4, "held": 0, "sold": 0, "blocked": 0}]  # fmt: skip
+        gateway.answers["GET /events/7/availability"] = (200, {**availability([]), "free": 4, "areas": areas})
+        page = (await visitor.get("/events/7")).text
+        assert re.findall(r'<option value="(\w+)"( disabled)?', page) == [("Standard", " disabled"), ("Rear", "")]
+
 
 class TestPictureOfTheHouse:
     async def test_is_kept_for_ever_and_drawn_once(self, gateway: FakeGateway, visitor: httpx.AsyncClient) -> None:

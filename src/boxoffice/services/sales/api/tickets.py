@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from decimal import Decimal
+from itertools import chain
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -36,7 +37,7 @@ from boxoffice.services.sales.api.views import (
     seat_view,
     seats_json,
 )
-from boxoffice.services.sales.domain.prices import EventSeat, PriceLevel, SeatMatch
+from boxoffice.services.sales.domain.prices import Area, EventSeat, PriceLevel, SeatMatch
 from boxoffice.services.sales.domain.refusals import (
     AlreadyOpenError,
     BadPriceLevelsError,
@@ -148,13 +149,14 @@ class TicketsController(Controller):
         event, capacity = await terms_for(
             parts.peers, EventId(event_id), token=caller.token, organisations=caller.organisation_ids()
         )
-        priced = await _priced(parts, event, capacity, data)
+        priced, admission = await _priced(parts, event, capacity, data)
         async with parts.database.transaction() as tx:
             earlier = await idempotency.begin(tx, call)
             if earlier is not None and earlier.status:
                 return written(earlier.body, status=CREATED)
-            await create_within(tx, event, priced)
-            created = msgspec.json.encode([_new_seat(event, seat) for seat in priced])
+            await create_within(tx, event, priced, admission)
+            every = chain(priced, *(area.places() for area in admission))
+            created = msgspec.json.encode([_new_seat(event, seat) for seat in every])
             await idempotency.finish(tx, call, Answer(status=CREATED, body=created))
         return written(created, status=CREATED)
 
@@ -231,29 +233,28 @@ async def live(event_id: int) -> None:  # noqa: ARG001 - the contract's shape
 
 async def _priced(
     parts: Parts, event: EventTerms, capacity: int | None, data: list[ListedSeatBody] | CreateBody
-) -> list[EventSeat]:
-    """Turn a body into priced seats.
+) -> tuple[list[EventSeat], list[Area]]:
+    """Turn a body into priced seats, or areas of general admission.
 
     :raises BadTicketListError: when the list cannot be meant.
     :raises BadPriceLevelsError: when the price levels do not fit.
     """
     if isinstance(data, list):
-        return listed(
-            [
-                ListedSeat(
-                    seat_id=str(seat.seat_id), section=seat.section, row=seat.row, number=str(seat.number),
-                    price=_price(seat.price, event.currency, BadTicketListError),
-                )
-                for seat in data
-            ]
-        )  # fmt: skip
+        listing = [
+            ListedSeat(
+                seat_id=str(seat.seat_id), section=seat.section, row=seat.row, number=str(seat.number),
+                price=_price(seat.price, event.currency, BadTicketListError),
+            )
+            for seat in data
+        ]  # fmt: skip
+        return listed(listing), []
     if data.currency is not None and data.currency != event.currency:
         raise BadPriceLevelsError("The event is sold in another currency.", currency=event.currency)
     levels = [_level(level, event.currency) for level in data.price_levels]
     seat_map_id = data.seat_map_id if data.seat_map_id is not None else event.seat_map_id
     if seat_map_id is None:
-        return general_admission(levels, capacity)
-    return await asyncio.to_thread(price_hall, await hall_for(parts.peers, event, seat_map_id), levels)
+        return [], general_admission(levels, capacity)
+    return await asyncio.to_thread(price_hall, await hall_for(parts.peers, event, seat_map_id), levels), []
 
 
 def _level(level: PriceLevelBody, currency: str) -> PriceLevel:

@@ -69,6 +69,24 @@ class EventSeat:
     spot: Spot | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Area:
+    """General admission: capacity without seats, at one price; its places are numbered on from ``first_place``."""
+
+    name: str
+    first_place: int
+    capacity: int
+    price: Money
+
+    def places(self) -> Iterator[EventSeat]:
+        """Spell its places out as seats without a row, numbered from 1, as lists and tickets show them."""
+        for number in range(self.capacity):
+            yield EventSeat(
+                place=self.first_place + number, section=self.name, row="", number=str(number + 1), block=0,
+                position=number, mark=None, price_level=self.name, external_id=None, price=self.price,
+            )  # fmt: skip
+
+
 def price_seats(seats: Iterable[MapSeat], levels: Sequence[PriceLevel]) -> list[EventSeat]:
     """Give every seat of a map its price level.
 
@@ -97,8 +115,8 @@ def price_seats(seats: Iterable[MapSeat], levels: Sequence[PriceLevel]) -> list[
     return priced
 
 
-def number_places(levels: Sequence[PriceLevel]) -> list[EventSeat]:
-    """Make the places of a general-admission event: each level is a section of places 1 to its quantity.
+def number_places(levels: Sequence[PriceLevel]) -> list[Area]:
+    """Make the areas of a general-admission event: each level is one, of places 1 to its quantity.
 
     :raises BadPriceLevelsError: when a level has no quantity, or there are more places than an event can have.
     """
@@ -107,18 +125,15 @@ def number_places(levels: Sequence[PriceLevel]) -> list[EventSeat]:
         raise BadPriceLevelsError("Without a seat map every price level needs a quantity of at least 1.")
     if sum(level.quantity or 0 for level in levels) > MAX_PLACES:
         raise BadPriceLevelsError(f"An event has at most {MAX_PLACES} places.")
-    return list(_places(levels))
+    return list(_areas(levels))
 
 
-def _places(levels: Sequence[PriceLevel]) -> Iterator[EventSeat]:
-    place = 0
+def _areas(levels: Sequence[PriceLevel]) -> Iterator[Area]:
+    first_place = 0
     for level in levels:
-        for number in range(level.quantity or 0):
-            yield EventSeat(
-                place=place, section=level.name, row="", number=str(number + 1), block=0, position=number, mark=None,
-                price_level=level.name, external_id=None, price=level.price,
-            )  # fmt: skip
-            place += 1
+        capacity = level.quantity or 0
+        yield Area(name=level.name, first_place=first_place, capacity=capacity, price=level.price)
+        first_place += capacity
 
 
 def _check_levels(levels: Sequence[PriceLevel]) -> None:

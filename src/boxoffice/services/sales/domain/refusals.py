@@ -58,11 +58,15 @@ class SeatsTakenError(DomainError):
 
 
 class NotEnoughSeatsError(DomainError):
-    """There are not that many free places, or not side by side."""
+    """There are not that many free places, or not side by side; ``contested``: some are just being freed."""
 
     code: ClassVar[str] = "sales.not_enough_seats"
     category: ClassVar[Category] = Category.CONFLICT
     title: ClassVar[str] = "There are not that many places left"
+
+    def __init__(self, detail: str, *, contested: bool = False, **context: object) -> None:
+        super().__init__(detail, **context)
+        self.contested = contested
 
 
 class LimitReachedError(DomainError):

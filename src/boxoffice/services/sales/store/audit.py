@@ -63,7 +63,33 @@ RULES: tuple[Rule, ...] = (
         FROM tickets k LEFT JOIN event_seats s USING (event_id, seat_id)
         WHERE k.state IN ('valid', 'used')
           AND (s.state IS DISTINCT FROM 'sold' OR s.order_id IS DISTINCT FROM k.order_id)
-        LIMIT 100""",
+          AND NOT (s.seat_id IS NULL AND is_place(k.event_id, k.seat_id)) LIMIT 100""",
+    ),
+    Rule(
+        name="every_place_is_somewhere",
+        invariant="I17",
+        says="each place of an area is free, blocked, in one open order, or has one live ticket; none is missing",
+        sql="""
+        WITH named AS (
+          SELECT event_id, seat_id FROM tickets WHERE state IN ('valid', 'used')
+          UNION ALL SELECT o.event_id, s.id FROM orders o CROSS JOIN unnest(o.seat_ids) s(id)
+           WHERE o.state IN ('held', 'paying')),
+        taken AS (
+          SELECT a.event_id, a.area, count(*) AS n,
+                 range_agg(int4range((k.seat_id & 1048575)::int, (k.seat_id & 1048575)::int + 1)) AS places
+            FROM ga_areas a JOIN named k ON k.event_id = a.event_id AND (k.seat_id & 1048575) >= a.first_place
+             AND (k.seat_id & 1048575) < a.first_place + a.capacity
+           GROUP BY a.event_id, a.area)
+        SELECT a.event_id, a.area, a.capacity, a.n_free, places_in(a.free) AS free, places_in(a.blocked) AS blocked,
+               coalesce(t.n, 0) AS taken
+        FROM ga_areas a LEFT JOIN taken t USING (event_id, area)
+        WHERE a.n_free <> places_in(a.free)
+           OR a.n_free + places_in(a.blocked) + coalesce(t.n, 0) <> a.capacity
+           OR a.free + a.blocked + coalesce(t.places, '{}')
+              <> int4multirange(int4range(a.first_place, a.first_place + a.capacity))
+           OR EXISTS (SELECT FROM ga_areas b WHERE b.event_id = a.event_id AND b.area <> a.area
+                AND int4range(b.first_place, b.first_place + b.capacity)
+                    && int4range(a.first_place, a.first_place + a.capacity)) LIMIT 100""",
     ),
     Rule(
         name="taken_seat_is_in_its_order",
@@ -80,11 +106,13 @@ RULES: tuple[Rule, ...] = (
         invariant="I3",
         says="an order that is held (and not run out) or being paid for has every one of its seats",
         sql="""
-        SELECT o.order_id, o.state, o.n_seats, count(s.seat_id) AS seats FROM orders o
+        SELECT o.order_id, o.state, o.n_seats, count(s.seat_id) AS seats, places_among(o.seat_ids) AS places
+        FROM orders o
         LEFT JOIN event_seats s ON s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)
           AND s.order_id = o.order_id AND s.state = o.state
         WHERE o.state = 'paying' OR (o.state = 'held' AND o.hold_expires_at > clock_timestamp())
-        GROUP BY o.order_id, o.state, o.n_seats HAVING count(s.seat_id) <> o.n_seats LIMIT 100""",
+        GROUP BY o.order_id, o.state, o.n_seats, o.seat_ids
+        HAVING count(s.seat_id) <> o.n_seats AND count(s.seat_id) + places_among(o.seat_ids) <> o.n_seats LIMIT 100""",
     ),
     Rule(
         name="captured_is_what_was_sold",
@@ -273,7 +301,12 @@ RULES: tuple[Rule, ...] = (
         says="an open order's total is the sum of its seats' prices, in their currency",
         sql="""
         SELECT o.order_id, o.total_minor, sum(s.price_minor) AS seats_minor FROM orders o
-        JOIN event_seats s ON s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)
+        CROSS JOIN LATERAL (
+          SELECT e.price_minor, e.currency FROM event_seats e
+           WHERE e.event_id = o.event_id AND e.seat_id = ANY (o.seat_ids)
+          UNION ALL
+          SELECT a.price_minor, a.currency FROM unnest(o.seat_ids) i(id) JOIN ga_areas a ON a.event_id = o.event_id
+             AND (i.id & 1048575) >= a.first_place AND (i.id & 1048575) < a.first_place + a.capacity) s
         WHERE o.state IN ('held', 'paying') GROUP BY o.order_id, o.total_minor
         HAVING sum(s.price_minor) <> o.total_minor OR bool_or(s.currency <> o.currency) LIMIT 100""",
     ),
@@ -284,6 +317,7 @@ SCOPE: Mapping[str, str] = {
     "orders": "SELECT * FROM public.orders WHERE event_id = ANY ($1::bigint[])",
     "event_seats": "SELECT * FROM public.event_seats WHERE event_id = ANY ($1::bigint[])",
     "tickets": "SELECT * FROM public.tickets WHERE event_id = ANY ($1::bigint[])",
+    "ga_areas": "SELECT * FROM public.ga_areas WHERE event_id = ANY ($1::bigint[])",
     "customer_limits": "SELECT * FROM public.customer_limits WHERE event_id = ANY ($1::bigint[])",
     "exchanges": """SELECT e.* FROM public.exchanges e
         WHERE e.order_id IN (SELECT order_id FROM public.orders WHERE event_id = ANY ($1::bigint[]))

@@ -12,6 +12,7 @@ from boxoffice.kernel.money import Money
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.services.sales.domain.order import Order
 from boxoffice.services.sales.domain.payment import Payment, PaymentState
+from boxoffice.services.sales.store import areas
 from boxoffice.services.sales.store.records import plain_uuid
 
 SELECTED = """
@@ -42,7 +43,7 @@ SELECT count(*) FROM paying
 """
 PAY_ORDER = """
 UPDATE orders SET state = 'paying', pay_deadline = clock_timestamp() + $2, version = version + 1
-WHERE order_id = $1 AND state = 'held' RETURNING true
+WHERE order_id = $1 AND state = 'held' AND hold_expires_at > clock_timestamp() RETURNING true
 """
 INSERT = """
 INSERT INTO payments (payment_id, order_id, attempt, provider, state, total_minor, currency, return_url, cancel_url)
@@ -122,6 +123,8 @@ async def begin(
     :raises asyncpg.UniqueViolationError: when the order has a live payment already.
     """
     taken = await tx.fetchval(TAKE_SEATS, order.event_id, list(order.seat_ids), order.order_id)
+    if taken < len(order.seat_ids):
+        taken += await areas.count_among(tx, order.seat_ids)
     if taken != len(order.seat_ids) or not await tx.fetchval(PAY_ORDER, order.order_id, window):
         return False
     await tx.execute(

@@ -24,6 +24,12 @@ WHERE (s.state = 'not_on_sale') = (t.status = 'published' AND t.halted_because I
 ON CONFLICT DO NOTHING
 """
 
+COUNT_AREAS = """
+SELECT sum(capacity - blocked)::int AS capacity, sum(free)::int AS free, sum(held)::int AS held,
+       min(price_minor) FILTER (WHERE free > 0) AS lowest_price_minor, min(currency) AS currency
+FROM ga_counts($1)
+"""
+
 COUNT = """
 SELECT count(*) FILTER (WHERE state <> 'blocked')::int AS capacity,
        count(*) FILTER (WHERE state = 'free' OR (state = 'held' AND hold_expires_at <= clock_timestamp()))::int AS free,
@@ -80,11 +86,12 @@ async def take_changed(tx: Connection, *, older_than_seconds: float, most: int) 
 
 async def count(tx: Connection, event_id: EventId) -> Counts:
     """Count an event's places now."""
-    record = await tx.fetchrow(COUNT, event_id)
+    seats, areas = await tx.fetchrow(COUNT, event_id), await tx.fetchrow(COUNT_AREAS, event_id)
+    prices = [part["lowest_price_minor"] for part in (seats, areas) if part["lowest_price_minor"] is not None]
     return Counts(
-        capacity=record["capacity"], free=record["free"], held=record["held"],
-        lowest_price_minor=record["lowest_price_minor"], currency=record["currency"],
-        is_open=bool(record["is_open"]),
+        capacity=seats["capacity"] + (areas["capacity"] or 0), free=seats["free"] + (areas["free"] or 0),
+        held=seats["held"] + (areas["held"] or 0), lowest_price_minor=min(prices, default=None),
+        currency=seats["currency"] or areas["currency"], is_open=bool(seats["is_open"]),
     )  # fmt: skip
 
 

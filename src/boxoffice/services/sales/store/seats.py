@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
-from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, SeatId
+from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, SeatId, event_of
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.services.sales.domain.seat import SeatState
+from boxoffice.services.sales.store import areas
 
 SELL = """
 WITH mine AS (
@@ -71,6 +73,8 @@ LISTED_PUBLIC = (
     LISTED + " JOIN event_terms t ON t.event_id = s.event_id AND t.status NOT IN ('draft', 'deleted')"
     " WHERE s.event_id = ANY ($1::bigint[]) AND s.seat_id = ANY ($2::bigint[]) ORDER BY s.seat_id"
 )
+
+PUBLIC = "SELECT event_id FROM event_terms WHERE event_id = ANY ($1::bigint[]) AND status NOT IN ('draft', 'deleted')"
 
 PLACES = "SELECT array_agg((seat_id & 1048575)::int ORDER BY seat_id) FROM event_seats WHERE event_id = $1"
 
@@ -140,19 +144,34 @@ async def set_blocked(
 
 
 async def of_event(database: Database, event_id: EventId) -> Sequence[Any]:
-    """Read every event seat of an event with its labels and its state now."""
-    return await database.fetch(LISTED_EVENT, event_id)
+    """Read every event seat and place of an event with its labels and its state now."""
+    return [*await database.fetch(LISTED_EVENT, event_id), *await areas.listed(database, event_id)]
 
 
 async def by_ids(database: Database | Connection, seat_ids: Sequence[SeatId]) -> Sequence[Any]:
-    """Read event seats with their labels and states now."""
-    found: Sequence[Any] = await database.fetch(LISTED_IDS, sorted({seat >> 20 for seat in seat_ids}), list(seat_ids))
-    return found
+    """Read event seats and places with their labels and states now."""
+    found = await database.fetch(LISTED_IDS, sorted({event_of(seat) for seat in seat_ids}), list(seat_ids))
+    return found if len(found) == len(seat_ids) else await _with_places(database, seat_ids, found)
 
 
 async def public_by_ids(database: Database, seat_ids: Sequence[SeatId]) -> Sequence[Any]:
-    """Read event seats of public events with their labels and states now."""
-    return await database.fetch(LISTED_PUBLIC, sorted({seat >> 20 for seat in seat_ids}), list(seat_ids))
+    """Read event seats and places of public events with their labels and states now."""
+    events = sorted({event_of(seat) for seat in seat_ids})
+    found = await database.fetch(LISTED_PUBLIC, events, list(seat_ids))
+    if len(found) == len(seat_ids):
+        return found
+    public = {record["event_id"] for record in await database.fetch(PUBLIC, events)}
+    return await _with_places(database, [seat for seat in seat_ids if event_of(seat) in public], found)
+
+
+async def _with_places(
+    source: Database | Connection, seat_ids: Sequence[SeatId], found: Sequence[Any]
+) -> Sequence[Any]:
+    """Add the places of general admission to the seats that were found, in the order of their ids."""
+    every = list(found)
+    for event_id in sorted({event_of(seat) for seat in seat_ids}):
+        every += await areas.listed(source, event_id, seat_ids)
+    return sorted(every, key=itemgetter("seat_id"))
 
 
 async def places(database: Database, event_id: EventId) -> list[int]:

@@ -17,11 +17,22 @@ SELECT ticket_id, $3, seat_id, $4, $5, price_minor, currency, 'valid', $6, (SELE
 FROM unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id)
 JOIN event_seats s USING (seat_id) WHERE s.event_id = $3 AND s.order_id = $4 AND s.state = 'sold'
 """
+ISSUE_PLACES = """
+INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at)
+SELECT i.ticket_id, $3, i.seat_id, $4, $5, a.price_minor, a.currency, 'valid', $6, (SELECT clock_timestamp())
+FROM unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id)
+JOIN ga_areas a ON a.event_id = $3 AND i.seat_id >> 20 = $3 AND (i.seat_id & 1048575) >= a.first_place
+  AND (i.seat_id & 1048575) < a.first_place + a.capacity
+"""
 
 SELECTED = """
 SELECT k.ticket_id, k.event_id, k.seat_id, k.order_id, k.user_id, k.state, k.price_minor, k.currency, k.issued_at,
-       l.section, l.row_label, l.number, l.price_level, l.mark
-FROM tickets k JOIN event_seat_labels l USING (event_id, seat_id)
+       coalesce(l.section, a.area) AS section, coalesce(l.row_label, '') AS row_label,
+       coalesce(l.number, ((k.seat_id & 1048575) - a.first_place + 1)::text) AS number,
+       CASE WHEN l.seat_id IS NULL THEN a.area ELSE l.price_level END AS price_level, l.mark
+FROM tickets k LEFT JOIN event_seat_labels l USING (event_id, seat_id)
+LEFT JOIN ga_areas a ON l.seat_id IS NULL AND a.event_id = k.event_id AND (k.seat_id & 1048575) >= a.first_place
+  AND (k.seat_id & 1048575) < a.first_place + a.capacity
 """
 OF_ORDER = SELECTED + " WHERE k.order_id = $1 ORDER BY k.seat_id, k.issued_at"
 OF_ORDERS = SELECTED + " WHERE k.order_id = ANY ($1::uuid[]) ORDER BY k.seat_id, k.issued_at"
@@ -35,13 +46,16 @@ WHERE order_id = $1 AND ticket_id = ANY ($2::uuid[]) AND state = 'valid' RETURNI
 
 
 async def issue(tx: Connection, order: Order, *, key_id: str) -> int:
-    """Issue one ticket for each sold seat of an order; returns how many.
+    """Issue one ticket for each sold seat of an order and each of its places; returns how many.
 
     :raises asyncpg.UniqueViolationError: when a seat has a live ticket already.
     """
     ids = [uuid4() for _ in order.seat_ids]
-    written = await tx.execute(ISSUE, ids, list(order.seat_ids), order.event_id, order.order_id, order.user_id, key_id)
-    return int(written.split()[-1])
+    values = (ids, list(order.seat_ids), order.event_id, order.order_id, order.user_id, key_id)
+    issued = int((await tx.execute(ISSUE, *values)).split()[-1])
+    if issued < len(ids):
+        issued += int((await tx.execute(ISSUE_PLACES, *values)).split()[-1])
+    return issued
 
 
 async def of_order(source: Connection | Database, order_id: OrderId) -> list[Ticket]:

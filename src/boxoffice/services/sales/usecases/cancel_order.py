@@ -23,7 +23,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import attendees, captures, ledger, limits, orders, seats, terms, tickets
+from boxoffice.services.sales.store import areas, attendees, captures, ledger, limits, orders, seats, terms, tickets
 from boxoffice.services.sales.usecases.tell_order import tell
 
 AnyTicketId: TypeAlias = int | UUID
@@ -88,12 +88,16 @@ async def cancel_order(
         tx, event_id=order.event_id, seat_ids=sorted(ticket.seat_id for ticket in given), order_id=order_id,
         state=SeatState.SOLD,
     )  # fmt: skip
-    if version is None or freed != len(given):
+    given_seats = [ticket.seat_id for ticket in given]
+    places = 0 if freed == len(given) else await areas.count_among(tx, given_seats)
+    if version is None or freed + places != len(given):
         raise SaleDisagreesError("The booking's seats are not its own any more.")
     await tell(
         tx, order, "sales.order.cancelled", state=after, version=version, tickets=given, refund=refund, reason=reason
     )
     await limits.give_back(tx, event_id=order.event_id, user_id=order.user_id, places=len(given))
+    if places:
+        await areas.give_back(tx, given_seats)
     return Cancellation(order_id=order_id, tickets=given, refund=refund)
 
 

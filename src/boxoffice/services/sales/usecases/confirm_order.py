@@ -21,7 +21,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.domain.ticket import Ticket
-from boxoffice.services.sales.store import captures, ledger, limits, orders, seats, terms, tickets
+from boxoffice.services.sales.store import areas, captures, ledger, limits, orders, seats, terms, tickets
 from boxoffice.services.sales.usecases.tell_order import barcode_of, tell
 
 ENDED_WELL = frozenset({OrderState.CONFIRMED, OrderState.CANCELLED})
@@ -94,6 +94,9 @@ async def confirm_free(tx: Connection, *, order_id: OrderId, user_id: UserId, si
 
 async def _sell(tx: Connection, order: Order, state: SeatState, signer: KeyRing) -> Confirmation:
     sold = await seats.sell(tx, event_id=order.event_id, seat_ids=order.seat_ids, order_id=order.order_id, state=state)
+    if len(sold) < len(order.seat_ids):
+        # Places of general admission are the order's as long as it is: its lock and state are all there is to check.
+        sold = [*sold, *await areas.priced(tx, order.event_id, order.seat_ids)]
     if len(sold) != len(order.seat_ids):
         # A free order's hold can run out between the lock and here; a paying order's seats cannot be lost (I3).
         if state is SeatState.HELD:

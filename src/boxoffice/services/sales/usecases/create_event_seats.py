@@ -15,7 +15,15 @@ from boxoffice.kernel.ids import MAX_PLACES, EventId, OrganisationId
 from boxoffice.kernel.money import Money
 from boxoffice.kernel.plan import Seat as DrawnSeat
 from boxoffice.runtime.database import Connection, Database
-from boxoffice.services.sales.domain.prices import EventSeat, MapSeat, PriceLevel, Spot, number_places, price_seats
+from boxoffice.services.sales.domain.prices import (
+    Area,
+    EventSeat,
+    MapSeat,
+    PriceLevel,
+    Spot,
+    number_places,
+    price_seats,
+)
 from boxoffice.services.sales.domain.refusals import (
     AlreadyOpenError,
     BadPriceLevelsError,
@@ -23,7 +31,7 @@ from boxoffice.services.sales.domain.refusals import (
     EventNotFoundError,
     NotYourEventError,
 )
-from boxoffice.services.sales.store import sale_summaries, seats
+from boxoffice.services.sales.store import areas, sale_summaries, seats
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.take_event_terms import keep_terms, terms_of
 
@@ -133,18 +141,19 @@ def from_focus(hall: Hall) -> dict[int, Spot]:
     return {one.seat.place: (round(10 * one.x), round(10 * (one.y - edge))) for one in drawing.spots}
 
 
-def general_admission(price_levels: Sequence[PriceLevel], capacity: int | None) -> list[EventSeat]:
-    """Make the places of an event without a seat map; a single level without a quantity takes the whole capacity.
+def general_admission(price_levels: Sequence[PriceLevel], capacity: int | None) -> list[Area]:
+    """Make the areas of an event without a seat map; a single level without a quantity takes the whole capacity.
 
     :raises BadPriceLevelsError: when a quantity is missing, or there are more places than the event's capacity.
     """
     if len(price_levels) == 1 and price_levels[0].quantity is None and capacity:
         only = price_levels[0]
         price_levels = [PriceLevel(name=only.name, price=only.price, quantity=capacity)]
-    places = number_places(price_levels)
-    if capacity is not None and len(places) > capacity:
-        raise BadPriceLevelsError("That is more than the event's capacity.", capacity=capacity, places=len(places))
-    return places
+    made = number_places(price_levels)
+    places = sum(area.capacity for area in made)
+    if capacity is not None and places > capacity:
+        raise BadPriceLevelsError("That is more than the event's capacity.", capacity=capacity, places=places)
+    return made
 
 
 def listed(listing: Sequence[ListedSeat]) -> list[EventSeat]:
@@ -169,26 +178,32 @@ def listed(listing: Sequence[ListedSeat]) -> list[EventSeat]:
     ]  # fmt: skip
 
 
-async def create_event_seats(database: Database, event: EventTerms, priced: Sequence[EventSeat]) -> None:
-    """Write an event's seats and terms in one transaction.
+async def create_event_seats(
+    database: Database, event: EventTerms, priced: Sequence[EventSeat], admission: Sequence[Area] = ()
+) -> None:
+    """Write an event's seats, its areas of general admission and its terms in one transaction.
 
     :raises AlreadyOpenError: when the event has its seats already.
     """
     async with database.transaction() as tx:
-        await create_within(tx, event, priced)
+        await create_within(tx, event, priced, admission)
 
 
-async def create_within(tx: Connection, event: EventTerms, priced: Sequence[EventSeat]) -> None:
-    """Write an event's seats and terms inside a transaction.
+async def create_within(
+    tx: Connection, event: EventTerms, priced: Sequence[EventSeat], admission: Sequence[Area] = ()
+) -> None:
+    """Write an event's seats, its areas of general admission and its terms inside a transaction.
 
     :raises AlreadyOpenError: when the event has its seats already.
     """
     await keep_terms(tx, event)
-    if await seats.exist(tx, event.event_id):
+    if await seats.exist(tx, event.event_id) or await areas.exist(tx, event.event_id):
         raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id)
     try:
         await _write(tx, event.event_id, priced)
         await seats.link_neighbours(tx, event.event_id)
+        if admission:
+            await areas.insert(tx, event.event_id, admission)
     except asyncpg.UniqueViolationError as error:  # another call was quicker, and committed between the two
         raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id) from error
     await sale_summaries.mark_changed(tx, event.event_id)

@@ -19,6 +19,7 @@ from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
 from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.store import holds
+from boxoffice.services.sales.usecases.gather_places import PlaceDesk
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 
 LANES = 2
@@ -63,6 +64,7 @@ class HoldDesk:
         self._claimed: set[object] = set()
         self._busy = 0
         self._is_called = False
+        self._places = PlaceDesk(database)
 
     @classmethod
     @asynccontextmanager
@@ -70,7 +72,8 @@ class HoldDesk:
         """Keep a desk open while inside; on leaving, what is at the database is waited for no longer."""
         desk = cls(database)
         try:
-            yield desk
+            async with desk._places.opened():
+                yield desk
         finally:
             await end(list(desk._running))
 
@@ -81,6 +84,8 @@ class HoldDesk:
         """
         wish.check()
         if wish.seat_ids is None:
+            if await self._places.serves(wish):
+                return await self._places.place(wish, call)
             return await place_hold(self._database, wish, call)
         loop = asyncio.get_running_loop()
         customer = (wish.event_id, wish.user_id)

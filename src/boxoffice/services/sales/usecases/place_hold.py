@@ -9,7 +9,12 @@ from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.telemetry import current_trace
 from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.domain.order import MAX_TICKETS_PER_CALL
-from boxoffice.services.sales.domain.refusals import BadSelectionError, SeatsTakenError, SeatsUnknownError
+from boxoffice.services.sales.domain.refusals import (
+    BadSelectionError,
+    NotEnoughSeatsError,
+    SeatsTakenError,
+    SeatsUnknownError,
+)
 from boxoffice.services.sales.store import holds
 
 RETRY_CONTESTED_S = 0.02
@@ -61,7 +66,7 @@ async def place_hold(
     wish.check()
     try:
         return await _place(database, wish, call, trace or current_trace())
-    except SeatsTakenError as refusal:
+    except (SeatsTakenError, NotEnoughSeatsError) as refusal:
         if not refusal.contested:
             raise
     await asyncio.sleep(RETRY_CONTESTED_S)

@@ -17,7 +17,8 @@ from boxoffice.kernel.ids import EventId
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.domain.availability import ASCII_TO_CODE, FREE, HELD, SOLD, pack, spread
 from boxoffice.services.sales.domain.refusals import EventNotFoundError
-from boxoffice.services.sales.store import seats, terms
+from boxoffice.services.sales.store import areas, seats, terms
+from boxoffice.services.sales.store.areas import AreaCounts
 from boxoffice.services.sales.store.terms import EventTerms
 
 FRESH_S = 0.1
@@ -28,8 +29,22 @@ TAG_CHARS = 22
 """Of a SHA-256 in base64: 132 bits."""
 
 
+class AreaView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """General admission: how many of an area's places are in which state; they are not told apart."""
+
+    name: str
+    capacity: int
+    free: int
+    held: int
+    sold: int
+    blocked: int
+
+
 class HouseView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """The answer. ``states`` is base64 of two bits a place (``domain/availability.py``); ``as_of`` is in ms."""
+    """The answer. ``states`` is base64 of two bits a seat (``domain/availability.py``); ``as_of`` is in ms.
+
+    Places of general admission are counted in ``areas``, and in the sums.
+    """
 
     event_id: int
     version: int
@@ -40,6 +55,7 @@ class HouseView(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     sold: int
     blocked: int
     as_of: int
+    areas: tuple[AreaView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +105,15 @@ class Houses:
             places = await self._places_of(event_id)
         codes = text.encode().translate(ASCII_TO_CODE)
         packed = pack(spread(codes, places))
-        tag = base64.urlsafe_b64encode(hashlib.sha256(packed).digest()).decode()[:TAG_CHARS]
+        admission = () if places else tuple(map(_area, await areas.counts(self._database, event_id)))
+        shown = packed + msgspec.json.encode(admission)
+        tag = base64.urlsafe_b64encode(hashlib.sha256(shown).digest()).decode()[:TAG_CHARS]
         if before is not None and before.tag == tag:
             house = House(event=event, tag=tag, body=before.body, taken_at=taken_at, version=before.version)
         else:
-            house = _picture(event, codes, packed, places, tag=tag, now_ms=now_ms, taken_at=taken_at)
+            view = _view(event_id, codes, packed, places, admission, now_ms)
+            body = msgspec.json.encode(view)
+            house = House(event=event, tag=tag, body=body, taken_at=taken_at, version=now_ms)
         self._houses[event_id] = house
         self._houses.move_to_end(event_id)
         while len(self._houses) > MOST_HOUSES:
@@ -111,13 +131,21 @@ class Houses:
         return known
 
 
-def _picture(
-    event: EventTerms, codes: bytes, packed: bytes, places: list[int], *, tag: str, now_ms: int, taken_at: float
-) -> House:
-    free, held, sold = codes.count(FREE), codes.count(HELD), codes.count(SOLD)
-    view = HouseView(
-        event_id=event.event_id, version=now_ms, places=places[-1] + 1 if places else 0,
-        states=base64.b64encode(packed).decode(), free=free, held=held, sold=sold,
-        blocked=len(codes) - free - held - sold, as_of=now_ms,
+def _area(counted: AreaCounts) -> AreaView:
+    return AreaView(
+        name=counted.area, capacity=counted.capacity, free=counted.free, held=counted.held, sold=counted.sold,
+        blocked=counted.blocked,
     )  # fmt: skip
-    return House(event=event, tag=tag, body=msgspec.json.encode(view), taken_at=taken_at, version=now_ms)
+
+
+def _view(
+    event_id: EventId, codes: bytes, packed: bytes, places: list[int], admission: tuple[AreaView, ...], now_ms: int
+) -> HouseView:
+    free, held, sold = codes.count(FREE), codes.count(HELD), codes.count(SOLD)
+    return HouseView(
+        event_id=event_id, version=now_ms, places=places[-1] + 1 if places else 0,
+        states=base64.b64encode(packed).decode(), free=free + sum(area.free for area in admission),
+        held=held + sum(area.held for area in admission), sold=sold + sum(area.sold for area in admission),
+        blocked=len(codes) - free - held - sold + sum(area.blocked for area in admission), as_of=now_ms,
+        areas=admission,
+    )  # fmt: skip

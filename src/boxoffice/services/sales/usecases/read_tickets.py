@@ -18,7 +18,7 @@ from boxoffice.services.sales.domain.refusals import (
     TicketNotFoundError,
 )
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import attendees, seats, terms, tickets
+from boxoffice.services.sales.store import areas, attendees, seats, terms, tickets
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.tell_order import barcode_of
 
@@ -69,6 +69,8 @@ async def tag_of_seats(
     """
     event = check_visible(await terms.of_event(database, event_id), organisations)
     codes, _ = await seats.codes(database, event_id)
+    if not codes:
+        codes = await areas.tag(database, event_id)
     return event, base64.urlsafe_b64encode(hashlib.sha256(codes.encode()).digest()[:16]).decode().rstrip("=")
 
 

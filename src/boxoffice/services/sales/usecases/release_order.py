@@ -17,7 +17,7 @@ from boxoffice.services.sales.domain.refusals import (
     WrongPaymentError,
 )
 from boxoffice.services.sales.domain.seat import SeatState
-from boxoffice.services.sales.store import captures, limits, orders, seats
+from boxoffice.services.sales.store import areas, captures, limits, orders, seats
 from boxoffice.services.sales.usecases.tell_order import tell
 
 Because = Literal["payment_expired", "payment_declined", "payment_abandoned", "given_back"]
@@ -64,6 +64,8 @@ async def end_declined(
     held = await seats.hold_again(
         tx, event_id=order.event_id, seat_ids=order.seat_ids, order_id=order_id, expires_at=expires_at
     )
+    if held < len(order.seat_ids):
+        held += await areas.count_among(tx, order.seat_ids)
     if held != len(order.seat_ids) or await orders.hold_again(tx, order_id, expires_at) is None:
         raise SaleDisagreesError("The booking's seats are not its own any more.")
     await limits.charge_longer(tx, order_id, before=order.hold_expires_at)
@@ -108,6 +110,8 @@ async def _paying(
 
 async def _free(tx: Connection, order: Order, state: SeatState, because: Because) -> OrderState:
     freed = await seats.free(tx, event_id=order.event_id, seat_ids=order.seat_ids, order_id=order.order_id, state=state)
+    places = 0 if freed == len(order.seat_ids) else await areas.count_among(tx, order.seat_ids)
+    freed += places
     # A hold that ran out may have lost seats to others already; seats being paid for cannot be lost (I3).
     if state is SeatState.PAYING and freed != len(order.seat_ids):
         raise SaleDisagreesError("The booking's seats are not its own any more.")
@@ -116,4 +120,6 @@ async def _free(tx: Connection, order: Order, state: SeatState, because: Because
         raise SaleDisagreesError("The booking changed while it was released.")
     await tell(tx, order, "sales.order.released", state=OrderState.RELEASED, version=version, reason=because)
     await limits.close_hold(tx, order.order_id)
+    if places:
+        await areas.give_back(tx, order.seat_ids)
     return OrderState.RELEASED

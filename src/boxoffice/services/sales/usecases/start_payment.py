@@ -7,6 +7,7 @@ found again by its payment id. Invariants I3 (nobody else can take the seats), I
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import uuid4
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
@@ -140,7 +141,7 @@ async def _order_of(database: Database, payment: Payment) -> NewPayment:
     assert order is not None
     items = [
         Item(
-            name=f"{seat['section']}, row {seat['row_label']}, seat {seat['number']}",
+            name=_name(seat),
             price=Money(seat["price_minor"], seat["currency"]),
         )
         for seat in await seats.by_ids(database, order.seat_ids)
@@ -152,3 +153,9 @@ async def _order_of(database: Database, payment: Payment) -> NewPayment:
         payment_id=payment.payment_id, order_id=payment.order_id, total=payment.total, description=event.name,
         items=items,
     )  # fmt: skip
+
+
+def _name(seat: Any) -> str:
+    if not seat["row_label"]:
+        return f"{seat['section']}, place {seat['number']}"
+    return f"{seat['section']}, row {seat['row_label']}, seat {seat['number']}"

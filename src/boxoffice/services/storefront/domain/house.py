@@ -82,8 +82,10 @@ def unpack(states: bytes, places: int) -> list[int]:
     ]
 
 
-def free_by_level(house: House, states: Sequence[int]) -> list[int]:
-    """Count the free places of each price level."""
+def free_by_level(house: House, states: Sequence[int], in_areas: Mapping[str, int] | None = None) -> list[int]:
+    """Count the free places of each price level; ``in_areas`` has those of general admission, by level."""
+    if in_areas:
+        return [in_areas.get(level.name, 0) for level in house.levels]
     counts = [0] * len(house.levels)
     for place, letter in enumerate(house.letters):
         if letter != NO_LEVEL and place < len(states) and states[place] == FREE:

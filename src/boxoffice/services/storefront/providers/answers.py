@@ -128,8 +128,15 @@ class Ticket(Answer, frozen=True, kw_only=True):
     mark: str | None = None
 
 
+class AreaCount(Answer, frozen=True, kw_only=True):
+    """How many places of an area of general admission are free."""
+
+    name: str
+    free: int
+
+
 class Availability(Answer, frozen=True, kw_only=True):
-    """The state of a house; ``states`` is base64 of two bits a place."""
+    """The state of a house; ``states`` is base64 of two bits a seat, ``areas`` are those of general admission."""
 
     places: int = 0
     states: str = ""
@@ -137,6 +144,7 @@ class Availability(Answer, frozen=True, kw_only=True):
     held: int = 0
     sold: int = 0
     blocked: int = 0
+    areas: tuple[AreaCount, ...] = ()
 
     @property
     def bits(self) -> bytes:

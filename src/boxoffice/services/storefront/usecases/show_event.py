@@ -65,8 +65,10 @@ async def show_event(shop: Shop, houses: Houses, event_id: int) -> Shown:
     event, availability = await asyncio.gather(shop.event(event_id), _availability(shop, event_id))
     house = await houses.house(shop, event)
     states = unpack(availability.bits, availability.places)
+    in_areas = {area.name: area.free for area in availability.areas}
     return Shown(
-        event=event, house=house, availability=availability, states=states, free=free_by_level(house, states)
+        event=event, house=house, availability=availability, states=states,
+        free=free_by_level(house, states, in_areas),
     )  # fmt: skip
 
 

@@ -1,0 +1,151 @@
+"""Decide together what arrives together: while one batch is being decided, the next one fills.
+
+There is no timer: a lone request is taken at once, and a crowd makes its own batches. Whatever happens to a batch, each
+of its requests is answered or fails.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Generic, TypeVar
+
+from boxoffice.runtime.tasks import end
+
+Ask = TypeVar("Ask")
+Answer = TypeVar("Answer")
+
+LOOK_AHEAD = 4
+"""Batches' worth of waiting requests that are looked at for ones that may be decided together."""
+
+
+class LeftUnansweredError(RuntimeError):
+    """A batch ended without an answer to one of its requests: a defect of whoever decides."""
+
+
+class Waiting(Generic[Ask, Answer]):
+    """One request in line, and the place for its answer."""
+
+    __slots__ = ("_future", "ask")
+
+    def __init__(self, ask: Ask, future: "asyncio.Future[Answer]") -> None:
+        self.ask = ask
+        self._future = future
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it was answered, or whoever asked has gone."""
+        return self._future.done()
+
+    def answer(self, answer: Answer) -> None:
+        """Answer it, if anybody still waits."""
+        if not self._future.done():
+            self._future.set_result(answer)
+
+    def refuse(self, error: Exception) -> None:
+        """Refuse it, if anybody still waits."""
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+class Gathering(Generic[Ask, Answer]):
+    """A line of requests and the one function that decides batches of them.
+
+    ``apart`` names what no two requests that are being decided may have in common; those that collide wait in line.
+    """
+
+    def __init__(
+        self,
+        decide: Callable[[list[Waiting[Ask, Answer]]], Awaitable[None]],
+        *,
+        apart: Callable[[Ask], Iterable[Hashable]] | None,
+        lanes: int,
+        most_together: int,
+    ) -> None:
+        self._decide = decide
+        self._apart = apart
+        self._lanes = lanes
+        self._most = most_together
+        self._line: deque[Waiting[Ask, Answer]] = deque()
+        self._running: set[asyncio.Task[None]] = set()
+        self._claimed: set[Hashable] = set()
+        self._is_called = False
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Gathering[Ask, Answer]"]:
+        """Stay open while inside; on leaving, what is being decided is waited for no longer, and the line is told."""
+        try:
+            yield self
+        finally:
+            running = list(self._running)
+            while self._line:
+                self._line.popleft().refuse(LeftUnansweredError("the process is ending"))
+            await end(running)
+
+    async def ask(self, ask: Ask) -> Answer:
+        """Stand in line; returns the answer, or raises what the request was refused with."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Answer] = loop.create_future()
+        self._line.append(Waiting(ask, future))
+        self._call(loop)
+        return await future
+
+    def _call(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Have the line looked at once everybody who is about to join it has."""
+        if not self._is_called and len(self._running) < self._lanes:
+            self._is_called = True
+            loop.call_soon(self._serve)
+
+    def _serve(self) -> None:
+        self._is_called = False
+        while self._line and len(self._running) < self._lanes:
+            batch = self._next_batch()
+            if not batch:
+                return
+            task = asyncio.create_task(self._run(batch), name="gathering")
+            self._running.add(task)
+            task.add_done_callback(partial(self._done, batch))
+
+    def _done(self, batch: list[Waiting[Ask, Answer]], task: "asyncio.Task[None]") -> None:
+        self._running.discard(task)
+        if self._apart is not None:
+            for waiting in batch:
+                self._claimed.difference_update(self._apart(waiting.ask))
+        if self._line:
+            self._call(task.get_loop())
+
+    async def _run(self, batch: list[Waiting[Ask, Answer]]) -> None:
+        error: BaseException | None = None
+        try:
+            await self._decide(batch)
+        except BaseException as raised:
+            error = raised
+            if not isinstance(raised, Exception):
+                raise
+        finally:
+            for waiting in batch:
+                if not waiting.is_over:
+                    waiting.refuse(error if isinstance(error, Exception) else LeftUnansweredError(repr(error)))
+
+    def _next_batch(self) -> list[Waiting[Ask, Answer]]:
+        line, apart = self._line, self._apart
+        if apart is None:
+            return [line.popleft() for _ in range(min(len(line), self._most))]
+        batch: list[Waiting[Ask, Answer]] = []
+        passed: list[Waiting[Ask, Answer]] = []
+        claimed = self._claimed
+        for _ in range(min(len(line), self._most * LOOK_AHEAD)):
+            waiting = line.popleft()
+            if waiting.is_over:  # whoever asked has gone
+                continue
+            marks = set(apart(waiting.ask))
+            if claimed.isdisjoint(marks):
+                batch.append(waiting)
+                claimed |= marks
+            else:
+                passed.append(waiting)
+            if len(batch) == self._most:
+                break
+        line.extendleft(reversed(passed))
+        return batch
