@@ -16,6 +16,10 @@ COMMENT ON COLUMN event_seat_labels.left_id IS 'the seat beside it in the same b
 -- Allocations: a seat that is closed until an instant ('infinity': until somebody opens it), but for its own allocation.
 ALTER TABLE event_seats ADD COLUMN allocation_id bigint, ADD COLUMN closed_until timestamptz;
 
+-- A wheelchair place and its companions' seats are one bundle, named by the wheelchair place's own id. Static, but beside
+-- what changes: a hold reads this record anyway.
+ALTER TABLE event_seats ADD COLUMN bundle_id bigint;
+
 -- The customer's clock starts with the first open hold of an event; the budget counts the seat-seconds held in vain.
 ALTER TABLE customer_limits
   ADD COLUMN held int NOT NULL DEFAULT 0,

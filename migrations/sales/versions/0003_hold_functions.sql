@@ -1,7 +1,8 @@
 -- Placing and expiring holds, one by one (place_hold, the reference) and those that wait together (gather_holds).
 -- A refusal of place_hold raises BX0nn with its context as JSON in DETAIL and rolls back alone: BX001 no such event,
 -- BX002 not on sale, BX003 seats unknown, BX004 seats taken, BX005 limit reached, BX006 idempotency key reused,
--- BX007 not enough seats, BX008 sale halted, BX009 hold budget spent, BX010 a single seat would be left.
+-- BX007 not enough seats, BX008 sale halted, BX009 hold budget spent, BX010 a single seat would be left,
+-- BX011 a companion's seat without its wheelchair place (a trigger of 0009 says so).
 
 -- Full holds of a customer's whole limit that may be let go unpaid, per event: the budget against squatters.
 CREATE FUNCTION hold_budget(p_limit int, p_hold_seconds int) RETURNS bigint LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
@@ -380,6 +381,7 @@ BEGIN
       JOIN event_seats s ON s.event_id = w.id >> 20 AND s.seat_id = w.id
      WHERE (s.state = 'free' OR (s.state = 'held' AND s.hold_expires_at <= clock_timestamp()))
        AND (s.closed_until IS NULL OR s.closed_until <= clock_timestamp() OR s.allocation_id = p_allocation[w.req])
+       AND (s.bundle_id IS NULL OR s.bundle_id = s.seat_id)  -- companions' seats: place_hold decides
      ORDER BY s.event_id, s.seat_id FOR UPDATE OF s SKIP LOCKED) c;
   SELECT array_agg(k.req) INTO whole FROM (
     SELECT c.req FROM unnest(c_req) c(req) GROUP BY c.req HAVING count(*) = p_n[c.req]) k;
@@ -478,7 +480,7 @@ BEGIN
       SELECT w.req, w.id, EXISTS (SELECT 1 FROM unnest(c_req, c_seat) c(req, id) WHERE c.req = w.req AND c.id = w.id) AS got
         FROM unnest(s_req, s_seat) w(req, id)
        WHERE w.req = ANY (fresh) AND NOT w.req = ANY (coalesce(placed || l_req || whole || unclear, '{}')))
-    SELECT x.req, CASE WHEN bool_or(s.seat_id IS NULL) THEN 'alone'
+    SELECT x.req, CASE WHEN bool_or(s.seat_id IS NULL OR s.bundle_id <> s.seat_id) THEN 'alone'
                        WHEN bool_or(NOT x.got AND is_open(s.state, s.hold_expires_at)
                                     AND is_offered(s.closed_until, s.allocation_id, p_allocation[x.req])) THEN 'contested'
                        WHEN bool_and(x.got) THEN 'alone' ELSE 'taken' END,

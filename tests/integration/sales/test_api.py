@@ -52,7 +52,7 @@ class TestCreateTickets:
         assert answer.status_code == 201
         assert answer.json()[0] == {
             "ticketId": seat_id(EVENT, 0), "section": "A", "row": "1", "number": "1", "price": "49.50",
-            "currency": "USD", "priceLevel": None, "status": "AVAILABLE", "mark": None,
+            "currency": "USD", "priceLevel": None, "status": "AVAILABLE", "mark": None, "notice": None,
         }  # fmt: skip
         listed = await apps.tickets.get(f"/tickets/event/{EVENT}", headers=apps.organiser())
         assert listed.json() == answer.json()

@@ -28,6 +28,7 @@ DAMAGE = {
     "sold_seat_has_its_ticket": "DELETE FROM tickets WHERE ticket_id = (SELECT ticket_id FROM tickets LIMIT 1)",
     "live_ticket_has_its_seat": "UPDATE event_seats SET state = 'free', order_id = NULL WHERE state = 'sold'",
     "taken_seat_is_in_its_order": "UPDATE event_seats SET order_id = gen_random_uuid() WHERE state = 'held'",
+    "companion_has_its_wheelchair_place": "UPDATE event_seats SET bundle_id = (7::bigint << 20) | 7 WHERE state = 'sold'",
     "hold_has_all_its_seats": "UPDATE event_seats SET state = 'free', order_id = NULL WHERE state = 'paying'",
     "captured_is_what_was_sold": "UPDATE tickets SET price_minor = price_minor - 1",
     "exchange_is_even": "UPDATE exchanges SET given_minor = given_minor + 1",

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boxoffice.kernel.ids import SeatId
@@ -32,6 +32,7 @@ class TestSettling:
             settle_exchange(usd(5000), usd(6050), 100)
         assert refusal.value.context == {"difference": "10.50", "currency": "USD"}
 
+    @settings(deadline=None)
     @given(PRICES, PRICES, st.integers(0, 100))
     def test_never_pays_back_more_than_was_given_for(self, before: list[int], after: list[int], percent: int) -> None:
         given_prices, wanted = usd(*before), usd(*after)

@@ -34,7 +34,10 @@ class EventSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class OrderTicket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """One place of an order. ``ticket_id`` and ``barcode`` are there once the ticket is issued."""
+    """One place of an order. ``ticket_id`` and ``barcode`` are there once the ticket is issued.
+
+    ``notice`` is what the buyer was told of the place, such as a limited view.
+    """
 
     seat_id: int
     section: str
@@ -44,6 +47,7 @@ class OrderTicket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     price_level: str | None = None
     ticket_id: UUID | None = None
     barcode: str | None = None
+    notice: str | None = None
 
 
 class RefundTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

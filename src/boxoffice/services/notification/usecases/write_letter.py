@@ -139,7 +139,7 @@ def _document(order: OrderFact, ticket: OrderTicket, mail: DueMail) -> TicketDoc
         order_number=order_number(order.order_id), event_name=order.event.name, starts_at=order.event.starts_at,
         time_zone=order.event.time_zone, venue_name=order.event.venue_name, venue_location=order.event.venue_location,
         section=ticket.section, row=ticket.row, seat=ticket.number, price=ticket.price, currency=order.currency,
-        barcode=ticket.barcode, price_level=ticket.price_level,
+        barcode=ticket.barcode, price_level=ticket.price_level, notice=ticket.notice,
         holder=mail.contact.name if mail.contact else None, refund_policy=_policy(order) or None,
     )  # fmt: skip
 

@@ -19,6 +19,7 @@ from boxoffice.services.sales.api.reserving import ReserveBody, asked
 from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
 from boxoffice.services.sales.domain.refusals import (
     BadSelectionError,
+    CompanionAloneError,
     EventNotFoundError,
     HoldBudgetSpentError,
     HoldExpiredError,
@@ -75,6 +76,7 @@ class BookingsController(Controller):
         opt=web.refuses(
             EventNotFoundError, NotOnSaleError, SeatsTakenError, SeatsUnknownError, LimitReachedError,
             NotEnoughSeatsError, BadSelectionError, NotYourselfError, HoldBudgetSpentError, SingleSeatLeftError,
+            CompanionAloneError,
         ),
     )  # fmt: skip
     async def reserve(
@@ -133,7 +135,9 @@ class BookingsController(Controller):
         "/{booking_id:uuid}/cancel",
         status_code=OK,
         responses={OK: ResponseSpec(data_container=BookingView, generate_examples=False)},
-        opt=web.refuses(OrderNotFoundError, WrongOrderStateError, TooLateToCancelError, TicketNotFoundError),
+        opt=web.refuses(
+            OrderNotFoundError, WrongOrderStateError, TooLateToCancelError, TicketNotFoundError, CompanionAloneError
+        ),
     )
     async def cancel(
         self,

@@ -21,6 +21,7 @@ from boxoffice.services.sales.domain.refusals import (
     AlreadyExtendedError,
     BadAttendeeError,
     BadSelectionError,
+    CompanionAloneError,
     ExchangeNeedsPaymentError,
     HoldBudgetSpentError,
     HoldExpiredError,
@@ -78,7 +79,7 @@ class ChangesController(Controller):
         opt=web.refuses(
             OrderNotFoundError, WrongOrderStateError, TicketNotFoundError, TooLateToExchangeError, NotOnSaleError,
             SaleHaltedError, SeatsTakenError, SeatsUnknownError, BadSelectionError, SingleSeatLeftError,
-            ExchangeNeedsPaymentError, KeyRequiredError,
+            CompanionAloneError,             ExchangeNeedsPaymentError, KeyRequiredError,
         ),
     )  # fmt: skip
     async def exchange(

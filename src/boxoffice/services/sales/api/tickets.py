@@ -37,6 +37,7 @@ from boxoffice.services.sales.api.views import (
     seat_view,
     seats_json,
 )
+from boxoffice.services.sales.domain.limited_view import MAX_NOTICE, USUAL_NOTICE, LimitedView
 from boxoffice.services.sales.domain.prices import Area, EventSeat, PriceLevel, SeatMatch
 from boxoffice.services.sales.domain.refusals import (
     AlreadyOpenError,
@@ -106,12 +107,22 @@ class PriceLevelBody(web.Model, frozen=True):
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
 
+class LimitedViewBody(web.Model, frozen=True):
+    """Places of a section with a limited view for this event: all rows or those named, all numbers or those named."""
+
+    section: Label
+    rows: list[Label] | None = None
+    numbers: list[Label] | None = None
+    notice: Annotated[str, Meta(min_length=1, max_length=MAX_NOTICE)] = USUAL_NOTICE
+
+
 class CreateBody(web.Model, frozen=True):
     """What to sell: a seat map by price levels, or general admission by quantities."""
 
     price_levels: Annotated[list[PriceLevelBody], Meta(min_length=1, max_length=100)]
     seat_map_id: PublicId | None = None
     currency: str | None = None
+    limited_views: Annotated[tuple[LimitedViewBody, ...], Meta(max_length=1_000)] = ()
 
 
 class UpdateSeatsBody(web.Model, frozen=True):
@@ -254,7 +265,15 @@ async def _priced(
     seat_map_id = data.seat_map_id if data.seat_map_id is not None else event.seat_map_id
     if seat_map_id is None:
         return [], general_admission(levels, capacity)
-    return await asyncio.to_thread(price_hall, await hall_for(parts.peers, event, seat_map_id), levels), []
+    views = [
+        LimitedView(
+            section=view.section, rows=None if view.rows is None else frozenset(view.rows),
+            numbers=None if view.numbers is None else frozenset(view.numbers), notice=view.notice,
+        )
+        for view in data.limited_views
+    ]  # fmt: skip
+    hall = await hall_for(parts.peers, event, seat_map_id)
+    return await asyncio.to_thread(price_hall, hall, levels, views), []
 
 
 def _level(level: PriceLevelBody, currency: str) -> PriceLevel:
@@ -280,7 +299,7 @@ def _new_seat(event: EventTerms, seat: EventSeat) -> SeatView:
     return SeatView(
         ticket_id=seat_id(event.event_id, seat.place), section=seat.section, row=seat.row, number=seat.number,
         price=seat.price.decimal(), currency=seat.price.currency, price_level=seat.price_level,
-        status=TicketStatus.AVAILABLE.value, mark=seat.mark,
+        status=TicketStatus.AVAILABLE.value, mark=seat.mark, notice=seat.notice,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from boxoffice.services.sales.usecases.read_orders import ShownOrder
 
 
 class SeatView(web.View, frozen=True):
-    """An event seat: a ticket before it is sold."""
+    """An event seat: a ticket before it is sold. ``notice``: what a buyer should know, such as a limited view."""
 
     ticket_id: int
     section: str
@@ -31,6 +31,7 @@ class SeatView(web.View, frozen=True):
     price_level: str | None
     status: str
     mark: str | None
+    notice: str | None = None
 
 
 class HoldView(web.View, frozen=True):
@@ -59,6 +60,7 @@ class IssuedTicketView(web.View, frozen=True):
     price_level: str | None
     status: str
     ticket_status: str
+    notice: str | None
     issued_at: datetime
 
 
@@ -86,6 +88,7 @@ class BookingTicketView(web.View, frozen=True):
     price_level: str | None
     issued_ticket_id: UUID | None
     ticket_status: str | None
+    notice: str | None
     attendee_name: str | None
     attendee_email: str | None
 
@@ -135,6 +138,7 @@ def seat_view(record: Any) -> SeatView:
         ticket_id=record["seat_id"], section=record["section"], row=record["row_label"], number=record["number"],
         price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
         price_level=record["price_level"], status=SHOWN[SeatState(record["state"])].value, mark=record["mark"],
+        notice=record["notice"],
     )  # fmt: skip
 
 
@@ -149,7 +153,7 @@ def issued_ticket_view(ticket: Ticket) -> IssuedTicketView:
         ticket_id=ticket.seat_id, issued_ticket_id=ticket.ticket_id, event_id=ticket.event_id,
         booking_id=ticket.order_id, section=ticket.section, row=ticket.row, number=ticket.number,
         price=ticket.price.decimal(), currency=ticket.price.currency, price_level=ticket.price_level,
-        status="BOOKED", ticket_status=ticket.state.value.upper(), issued_at=ticket.issued_at,
+        status="BOOKED", ticket_status=ticket.state.value.upper(), notice=ticket.notice, issued_at=ticket.issued_at,
     )  # fmt: skip
 
 
@@ -197,5 +201,6 @@ def _ticket_view(record: Any, ticket: Ticket | None, attendees: Mapping[TicketId
         price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
         price_level=record["price_level"], issued_ticket_id=None if ticket is None else ticket.ticket_id,
         ticket_status=None if ticket is None else ticket.state.value.upper(),
+        notice=record["notice"],
         attendee_name=None if named is None else named.name, attendee_email=None if named is None else named.email,
     )  # fmt: skip

@@ -67,6 +67,7 @@ class EventSeat:
     external_id: str | None
     price: Money
     spot: Spot | None = None
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,14 @@ class SingleSeatLeftError(DomainError):
     title: ClassVar[str] = "A single seat would be left"
 
 
+class CompanionAloneError(DomainError):
+    """A companion's seat without the wheelchair place that it belongs to."""
+
+    code: ClassVar[str] = "sales.companion_needs_wheelchair_place"
+    category: ClassVar[Category] = Category.CONFLICT
+    title: ClassVar[str] = "A companion's seat goes with its wheelchair place"
+
+
 class BadSelectionError(DomainError):
     """A choice of seats that cannot be meant: none, too many, one twice."""
 

@@ -47,3 +47,4 @@ class Ticket:
     number: str
     price_level: str | None
     mark: str | None
+    notice: str | None = None

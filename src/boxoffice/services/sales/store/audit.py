@@ -102,6 +102,16 @@ RULES: tuple[Rule, ...] = (
           OR o.state <> CASE s.state WHEN 'sold' THEN 'confirmed' ELSE s.state END) LIMIT 100""",
     ),
     Rule(
+        name="companion_has_its_wheelchair_place",
+        invariant="I1",
+        says="a companion's seat that is taken stands in one order with the wheelchair place of its bundle",
+        sql="""
+        SELECT c.event_id, c.seat_id, c.order_id, w.order_id AS wheelchair_order_id
+        FROM event_seats c JOIN event_seats w ON w.event_id = c.event_id AND w.seat_id = c.bundle_id
+        WHERE c.bundle_id IS NOT NULL AND c.order_id IS NOT NULL AND w.order_id IS DISTINCT FROM c.order_id
+          AND NOT is_open(c.state, c.hold_expires_at) LIMIT 100""",
+    ),
+    Rule(
         name="hold_has_all_its_seats",
         invariant="I3",
         says="an order that is held (and not run out) or being paid for has every one of its seats",

@@ -58,8 +58,12 @@ REFUSE_STRANDING = "SELECT refuse_stranding(event_id, $2) FROM event_terms WHERE
 async def take_seats(
     tx: Connection, *, event_id: EventId, seat_ids: Sequence[SeatId], order_id: OrderId
 ) -> Sequence[Any]:
-    """Sell those of the seats that are open to an order; returns their records."""
-    taken: Sequence[Any] = await tx.fetch(TAKE, event_id, sorted(seat_ids), order_id)
+    """Sell those of the seats that are open to an order; returns their records.
+
+    :raises CompanionAloneError: when one is a companion's, and its wheelchair place is not the order's.
+    """
+    with holds.refusing():
+        taken: Sequence[Any] = await tx.fetch(TAKE, event_id, sorted(seat_ids), order_id)
     return taken
 
 

@@ -13,6 +13,7 @@ from boxoffice.runtime.database import Connection
 from boxoffice.runtime.idempotency import IdempotentCall, KeyReusedError
 from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.domain.refusals import (
+    CompanionAloneError,
     EventNotFoundError,
     HoldBudgetSpentError,
     LimitReachedError,
@@ -35,6 +36,7 @@ REFUSALS: dict[str, tuple[type[DomainError], str]] = {
     "BX008": (SaleHaltedError, "Try again later."),
     "BX009": (HoldBudgetSpentError, "You held seats of this event too often without buying. Buy what you hold."),
     "BX010": (SingleSeatLeftError, "Nobody would buy the seat left between. Move by one, or take it too."),
+    "BX011": (CompanionAloneError, "Take (or keep, or give back) the wheelchair place beside it in the same booking."),
 }
 """SQLSTATEs of ``place_hold`` and what they say."""
 

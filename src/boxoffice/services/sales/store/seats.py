@@ -9,6 +9,7 @@ from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, SeatId, event
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.store import areas
+from boxoffice.services.sales.store.holds import refusing
 
 SELL = """
 WITH mine AS (
@@ -62,7 +63,7 @@ RETURNING s.seat_id
 """
 
 LISTED = """
-SELECT s.seat_id, l.section, l.row_label, l.number, l.block, l.position, l.mark, l.price_level, l.external_id,
+SELECT s.seat_id, l.section, l.row_label, l.number, l.block, l.position, l.mark, l.price_level, l.external_id, l.notice,
        s.price_minor, s.currency,
        CASE WHEN s.state = 'held' AND s.hold_expires_at <= clock_timestamp() THEN 'free' ELSE s.state END AS state
 FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
@@ -100,6 +101,10 @@ INSERT INTO event_seats (event_id, seat_id, price_minor, currency)
 SELECT $1::bigint, ($1::bigint << 20) | place, price_minor, $4
 FROM unnest($2::int[], $3::bigint[]) t(place, price_minor)
 """
+NOTE_VIEWS = """
+UPDATE event_seat_labels l SET notice = v.notice FROM unnest($2::int[], $3::text[]) v(place, notice)
+WHERE l.event_id = $1 AND l.seat_id = ($1::bigint << 20) | v.place
+"""
 
 
 async def sell(
@@ -116,8 +121,12 @@ async def sell(
 async def free(
     tx: Connection, *, event_id: EventId, seat_ids: Sequence[SeatId], order_id: OrderId, state: SeatState
 ) -> int:
-    """Free an order's seats that are in ``state``; returns how many there were."""
-    count: int = await tx.fetchval(FREE, event_id, list(seat_ids), order_id, state)
+    """Free an order's seats that are in ``state``; returns how many there were.
+
+    :raises CompanionAloneError: when a companion's seat would stay without its wheelchair place.
+    """
+    with refusing():
+        count: int = await tx.fetchval(FREE, event_id, list(seat_ids), order_id, state)
     return count
 
 
@@ -199,6 +208,16 @@ async def insert(tx: Connection, *, event_id: EventId, columns: Sequence[Sequenc
 async def link_neighbours(tx: Connection, event_id: EventId) -> None:
     """Note which of an event's seats stand side by side, once all are written."""
     await tx.execute("SELECT link_neighbours($1)", event_id)
+
+
+async def link_companions(tx: Connection, event_id: EventId) -> None:
+    """Note which companions' seats go with which wheelchair place, once all are written."""
+    await tx.execute("SELECT link_companions($1)", event_id)
+
+
+async def note_views(tx: Connection, *, event_id: EventId, places: Sequence[int], notices: Sequence[str]) -> None:
+    """Write what is told of places with a limited view."""
+    await tx.execute(NOTE_VIEWS, event_id, list(places), list(notices))
 
 
 async def exist(tx: Connection, event_id: EventId) -> bool:

@@ -29,7 +29,7 @@ SELECTED = """
 SELECT k.ticket_id, k.event_id, k.seat_id, k.order_id, k.user_id, k.state, k.price_minor, k.currency, k.issued_at,
        coalesce(l.section, a.area) AS section, coalesce(l.row_label, '') AS row_label,
        coalesce(l.number, ((k.seat_id & 1048575) - a.first_place + 1)::text) AS number,
-       CASE WHEN l.seat_id IS NULL THEN a.area ELSE l.price_level END AS price_level, l.mark
+       CASE WHEN l.seat_id IS NULL THEN a.area ELSE l.price_level END AS price_level, l.mark, l.notice
 FROM tickets k LEFT JOIN event_seat_labels l USING (event_id, seat_id)
 LEFT JOIN ga_areas a ON l.seat_id IS NULL AND a.event_id = k.event_id AND (k.seat_id & 1048575) >= a.first_place
   AND (k.seat_id & 1048575) < a.first_place + a.capacity
@@ -91,5 +91,5 @@ def read(record: Any) -> Ticket:
         order_id=OrderId(plain_uuid(record["order_id"])), user_id=UserId(plain_uuid(record["user_id"])),
         state=TicketState(record["state"]), price=Money(record["price_minor"], record["currency"]),
         issued_at=record["issued_at"], section=record["section"], row=record["row_label"], number=record["number"],
-        price_level=record["price_level"], mark=record["mark"],
+        price_level=record["price_level"], mark=record["mark"], notice=record["notice"],
     )  # fmt: skip

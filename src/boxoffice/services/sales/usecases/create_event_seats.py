@@ -15,6 +15,7 @@ from boxoffice.kernel.ids import MAX_PLACES, EventId, OrganisationId
 from boxoffice.kernel.money import Money
 from boxoffice.kernel.plan import Seat as DrawnSeat
 from boxoffice.runtime.database import Connection, Database
+from boxoffice.services.sales.domain.limited_view import LIMITED_VIEW, LimitedView, note_views
 from boxoffice.services.sales.domain.prices import (
     Area,
     EventSeat,
@@ -37,6 +38,9 @@ from boxoffice.services.sales.usecases.take_event_terms import keep_terms, terms
 
 CHUNK = 5_000
 """Seats written in one statement: well inside the statement timeout, far fewer round trips than seats."""
+
+COMPANION = "companion"
+"""The mark of a companion's seat, which is sold only together with the wheelchair place beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +114,8 @@ async def open_sales(
     return opened
 
 
-def price_hall(hall: Hall, price_levels: Sequence[PriceLevel]) -> list[EventSeat]:
-    """Give every seat of a hall that may be sold its price level and its spot; draws the hall: a tenth of a second.
+def price_hall(hall: Hall, price_levels: Sequence[PriceLevel], views: Sequence[LimitedView] = ()) -> list[EventSeat]:
+    """Give every sellable seat of a hall its price level, notice and spot; draws the hall: a tenth of a second.
 
     :raises BadPriceLevelsError: when the levels do not fit the map.
     """
@@ -124,7 +128,7 @@ def price_hall(hall: Hall, price_levels: Sequence[PriceLevel]) -> list[EventSeat
         for seat in halls.seats(hall)
         if seat.sellable
     )  # fmt: skip
-    return price_seats(sellable, price_levels)
+    return note_views(price_seats(sellable, price_levels), views, usual=hall.marks.get(LIMITED_VIEW))
 
 
 def from_focus(hall: Hall) -> dict[int, Spot]:
@@ -204,6 +208,13 @@ async def create_within(
         await seats.link_neighbours(tx, event.event_id)
         if admission:
             await areas.insert(tx, event.event_id, admission)
+        if any(seat.mark == COMPANION for seat in priced):
+            await seats.link_companions(tx, event.event_id)
+        noted = [(seat.place, seat.notice) for seat in priced if seat.notice is not None]
+        if noted:
+            await seats.note_views(
+                tx, event_id=event.event_id, places=[place for place, _ in noted], notices=[text for _, text in noted]
+            )
     except asyncpg.UniqueViolationError as error:  # another call was quicker, and committed between the two
         raise AlreadyOpenError("Create the tickets of an event once.", eventId=event.event_id) from error
     await sale_summaries.mark_changed(tx, event.event_id)

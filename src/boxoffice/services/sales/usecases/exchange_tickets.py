@@ -17,6 +17,7 @@ from boxoffice.runtime.database import Connection
 from boxoffice.services.sales.domain.exchange import Settled, check_wish, settle_exchange
 from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.refusals import (
+    BadSelectionError,
     NotOnSaleError,
     OrderNotFoundError,
     SaleDisagreesError,
@@ -28,7 +29,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.domain.ticket import Ticket
-from boxoffice.services.sales.store import attendees, captures, exchanges, ledger, orders, seats, terms, tickets
+from boxoffice.services.sales.store import areas, attendees, captures, exchanges, ledger, orders, seats, terms, tickets
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.cancel_order import AnyTicketId, choose_valid
 from boxoffice.services.sales.usecases.tell_order import barcode_of, tell
@@ -75,6 +76,8 @@ async def exchange_tickets(tx: Connection, wish: Wish, *, signer: KeyRing) -> Ex
     _check_order(order)
     await _check_sale(tx, event)
     given = _in_order(choose_valid(await tickets.of_order(tx, order.order_id), wish.give), wish.give)
+    if await areas.count_among(tx, [ticket.seat_id for ticket in given]):
+        raise BadSelectionError("Places of general admission are all alike: there is nothing to exchange.")
     prices = await _take(tx, order, wish.take)
     settled = settle_exchange([ticket.price for ticket in given], [prices[seat] for seat in wish.take],
                               order.refund_percent)  # fmt: skip

@@ -85,7 +85,7 @@ def _ticket(ticket: Ticket, barcodes: Mapping[TicketId, str]) -> OrderTicket:
     return OrderTicket(
         seat_id=ticket.seat_id, section=ticket.section, row=ticket.row, number=ticket.number,
         price=ticket.price.decimal(), price_level=ticket.price_level, ticket_id=ticket.ticket_id,
-        barcode=barcodes.get(ticket.ticket_id),
+        barcode=barcodes.get(ticket.ticket_id), notice=ticket.notice,
     )  # fmt: skip
 
 

@@ -29,6 +29,7 @@ class EventSeat:
     currency: str
     price_level: str
     mark: str | None = None
+    notice: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,11 @@ class House:
     letters: str
     """The level of each place as one letter of :data:`LEVEL_DIGITS`, or :data:`NO_LEVEL`."""
     seats: tuple[EventSeat, ...]
+
+    @property
+    def notices(self) -> dict[int, str]:
+        """What is told of places with a limited view, by place."""
+        return {seat.place: seat.notice for seat in self.seats if seat.notice}
 
     @property
     def currency(self) -> str:

@@ -126,6 +126,7 @@ class Ticket(Answer, frozen=True, kw_only=True):
     price_level: str | None = None
     status: str = "BLOCKED"
     mark: str | None = None
+    notice: str | None = None
 
 
 class AreaCount(Answer, frozen=True, kw_only=True):
@@ -182,6 +183,7 @@ class BookingTicket(Answer, frozen=True, kw_only=True):
     price_level: str | None = None
     issued_ticket_id: UUID | None = None
     ticket_status: str | None = None
+    notice: str | None = None
     attendee_name: str | None = None
     attendee_email: str | None = None
 

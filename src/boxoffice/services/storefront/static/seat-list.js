@@ -53,7 +53,7 @@ export class SeatList {
       box.type = "checkbox";
       box.value = String(seat.place);
       this.boxes.set(seat.place, box);
-      label.append(box, seat.mark === "wheelchair" ? `${seat.number} ♿` : seat.number);
+      label.append(box, seat.mark === "wheelchair" ? `${seat.number} ♿` : seat.notice ? `${seat.number} (${seat.notice})` : seat.number);
       return label;
     }));
     return set;

@@ -34,11 +34,19 @@ const TICK = "M-2 .2-.6 1.7 2.2-1.6";
 const CHAIR = "M-.5-2.6v2.8h1.9l1 2M-1.4-.6a1.9 1.9 0 1 0 2.4 2.5";
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
+/** What there is to say of a seat beside its price. @param {Seat} seat @returns {string[]} */
+const told = (seat) => [
+  ...(seat.mark === "wheelchair" ? ["wheelchair place"] : seat.mark === "companion" ? ["companion's seat, with the wheelchair place beside it"] : []),
+  ...(seat.notice ? [seat.notice] : []),
+];
+
 export class SeatMap extends HTMLElement {
   connectedCallback() {
     const { dataset } = this;
     this.limit = Number(dataset.limit);
     this.levels = JSON.parse(dataset.levels);
+    /** What the buyer is told of places with a limited view, by place. */
+    this.notices = JSON.parse(dataset.notices || "{}");
     this.isOpen = dataset.open === "yes";
     this.states = unpack(dataset.states);
     /** @type {Seat[]} */ this.seats = [];
@@ -119,7 +127,7 @@ export class SeatMap extends HTMLElement {
     path.setAttribute("tabindex", "-1");
     const seat = {
       place: Number(circle.dataset.p), section: row.closest("[data-section]").dataset.section, row: row.dataset.row,
-      number: circle.dataset.n, mark: circle.dataset.m, level: LEVELS.indexOf(letter), x, y, shape: path,
+      number: circle.dataset.n, mark: circle.dataset.m, notice: this.notices[circle.dataset.p], level: LEVELS.indexOf(letter), x, y, shape: path,
     };
     if (seat.mark === "wheelchair") {
       seat.sign = shape("path", { d: CHAIR, transform: `translate(${x} ${y})`, class: "sign" });
@@ -139,8 +147,7 @@ export class SeatMap extends HTMLElement {
   label(seat) {
     const level = this.levels[seat.level];
     const state = this.mine.has(seat.place) ? "chosen" : WORDS[this.states[seat.place] ?? 3];
-    const chair = seat.mark === "wheelchair" ? ", wheelchair place" : "";
-    return `${name(seat)}, ${price(level)}${chair}, ${state}`;
+    return [name(seat), price(level), ...told(seat), state].join(", ");
   }
 
   /** Draw one seat as it is now. @param {Seat} seat */
@@ -269,7 +276,7 @@ export class SeatMap extends HTMLElement {
     const where = document.createElement("b");
     where.textContent = name(seat);
     const state = this.mine.has(seat.place) ? "chosen" : WORDS[this.states[seat.place] ?? 3];
-    tip.replaceChildren(where, `${price(this.levels[seat.level])}${seat.mark === "wheelchair" ? " · wheelchair place" : ""} · ${state}`);
+    tip.replaceChildren(where, [price(this.levels[seat.level]), ...told(seat), state].join(" · "));
     tip.hidden = false;
     const half = tip.offsetWidth / 2 + 6;
     tip.style.left = `${Math.min(Math.max(box.x + box.width / 2 - map.x, half), map.width - half)}px`;

@@ -95,5 +95,5 @@ def _seat(ticket: Ticket) -> EventSeat:
     return EventSeat(
         place=place_of(SeatId(ticket.ticket_id)), section=ticket.section or "", row=ticket.row or "",
         number=ticket.number or "", price=ticket.price, currency=ticket.currency,
-        price_level=ticket.price_level or "", mark=ticket.mark,
+        price_level=ticket.price_level or "", mark=ticket.mark, notice=ticket.notice,
     )  # fmt: skip
