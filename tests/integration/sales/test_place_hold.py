@@ -36,7 +36,7 @@ class TestPlaceHold:
         assert [item["ticketId"] for item in answer["reservedTickets"]] == [seats[1], seats[3]]
         assert answer["reservedTickets"][0] == {
             "ticketId": seats[1], "section": "Stalls", "row": "1", "number": "2", "price": "50.00", "currency": "USD",
-            "priceLevel": "Full", "status": "HELD", "mark": None,
+            "priceLevel": "Full", "status": "HELD", "mark": None, "notice": None,
         }  # fmt: skip
         assert (answer["total"], answer["currency"], answer["expiresInSeconds"]) == ("100.00", "USD", 1200)
         left = datetime.fromisoformat(answer["expiresAt"]) - datetime.now(UTC)
