@@ -49,13 +49,16 @@ class TestControls:
     ) -> None:
         async with controlling(unguarded) as controller:
             judge = Judge(controller, TRANSACTIONS["P"], TRANSACTIONS["R"], "expired", itertools.count(1))
+            late, guard = (
+                "o.hold_expires_at <= clock_timestamp() AS expired",
+                " AND hold_expires_at > clock_timestamp()",
+            )
+            assert late in orders.LOCK_OWN
+            assert guard in payments.PAY_ORDER
+            monkeypatch.setattr(orders, "LOCK_OWN", orders.LOCK_OWN.replace(late, "false AS expired"))
+            monkeypatch.setattr(payments, "PAY_ORDER", payments.PAY_ORDER.replace(guard, ""))
             monkeypatch.setattr(
                 payments, "TAKE_SEATS", "SELECT cardinality($2::bigint[]) + 0 * $1::bigint WHERE $3::uuid IS NOT NULL"
-            )
-            monkeypatch.setattr(
-                orders,
-                "LOCK_OWN",
-                orders.LOCK_OWN.replace("o.hold_expires_at <= clock_timestamp() AS expired", "false AS expired"),
             )
             with pytest.raises(AssertionError, match="has every one of its seats"):
                 await judge.run((0,) * 8)

@@ -46,7 +46,8 @@ ALTER TABLE orders ALTER COLUMN price_minors SET NOT NULL, ALTER COLUMN hold_sta
   ADD CHECK (ticket_types IS NULL OR cardinality(ticket_types) = n_seats);
 
 -- Say which seats of an event stand side by side; called once, when they were created.
-CREATE FUNCTION link_neighbours(p_event bigint) RETURNS void LANGUAGE sql AS $$
+-- Right after an event's seats were written there are no statistics of them: by nested loops it would take the square.
+CREATE FUNCTION link_neighbours(p_event bigint) RETURNS void LANGUAGE sql SET enable_nestloop = off AS $$
   WITH beside AS (
     SELECT seat_id, lead(seat_id) OVER w AS right_id, lead(position) OVER w - position AS to_right,
            lag(seat_id) OVER w AS left_id, position - lag(position) OVER w AS to_left

@@ -66,6 +66,7 @@ class TestHold:
             {
                 "ticketId": seat_id(EVENT, 30 + place), "section": "Balcony", "row": "", "number": str(place + 1),
                 "price": "50.00", "currency": "USD", "priceLevel": "Balcony", "status": "HELD", "mark": None,
+                "notice": None,
             }
             for place in range(2)
         ]  # fmt: skip

@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 from tests.integration.sales.test_audit import DAMAGE, NO_GUARDS
-from tests.support.sales import SIGNER, buy, hold, put_on_sale, start_payment
+from tests.support.sales import SIGNER, buy, hold, hold_places, put_areas_on_sale, put_on_sale, start_payment
 
 from boxoffice.kernel.ids import EventId, SeatId
 from boxoffice.runtime.database import Database
@@ -25,7 +25,7 @@ from boxoffice.services.sales.usecases.watch_sale import Watch
 BROKEN, HEALTHY = EventId(7), EventId(8)
 HALTED_WITHIN_S = 15.0
 """Five seconds between looks, and a machine that other tests share."""
-TABLE = re.compile(r"\b(?<!DISTINCT )(?:FROM|JOIN) +([a-z_]+)")
+TABLE = re.compile(r"\b(?<!DISTINCT )(?:FROM|JOIN) +([a-z_]+)\b(?!\()")
 EXTRACT = re.compile(r"extract\([^)]*\)")
 OWN_PART = re.compile(r"(\w+) AS \(\s*SELECT")
 
@@ -47,6 +47,8 @@ async def seats(sale: Database) -> dict[EventId, list[SeatId]]:
     async with sale.transaction() as tx:
         wish = Wish(order_id=bought, user_id=owner, give=[found[BROKEN][6]], take=[found[BROKEN][8]])
         await exchange_tickets(tx, wish, signer=SIGNER)
+    await put_areas_on_sale(sale, {"Standing": 3}, event_id=9)
+    await hold_places(sale, 2, event_id=9)
     return found
 
 
