@@ -25,7 +25,9 @@ UPDATE event_seats SET state = 'held', order_id = $3, hold_expires_at = clock_ti
   fence = fence + 1 WHERE event_id = $1 AND seat_id = $2
 """
 LOCK_EVENT = "SELECT pg_advisory_xact_lock($1)"
-CALL = "SELECT place_hold($1, $2, ARRAY[$3::bigint], NULL, NULL, false, $4, $5, 'bench', '\\x00', NULL)"
+CALL = """
+SELECT place_hold($1, $2, ARRAY[$3::bigint], NULL, NULL, false, $4, $5, 'bench', '\\x00', NULL, gen_random_uuid(), NULL)
+"""
 
 Hold = Callable[[int, int, int], Awaitable[bool]]
 """Holds one seat (event, seat, which caller asks); false when somebody else has it."""

@@ -28,7 +28,7 @@ WHERE event_id = :event AND seat_id = :seat
 PLACE_HOLD = """\\set seat :first + :client_id + :n * :clients
 \\set n :n + 1
 SELECT place_hold(gen_random_uuid(), :event, ARRAY[:seat]::bigint[], NULL, NULL, false, gen_random_uuid(),
-  gen_random_uuid()::text, 'bench', '\\x00', NULL);
+  gen_random_uuid()::text, 'bench', '\\x00', NULL, gen_random_uuid(), NULL);
 """
 """Our own SQL function, one transaction a hold."""
 LEAN_HOLD = """\\set seat :first + :client_id + :n * :clients
@@ -47,6 +47,7 @@ DECLARE
   k int;
   total bigint;
   took bigint[];
+  prices bigint[];
 BEGIN
   INSERT INTO idempotency_keys (principal, key, route, fingerprint, status, body)
   VALUES (p_user, p_key, 'reserve', '\\x00', 201, convert_to(b::text, 'UTF8')) ON CONFLICT DO NOTHING;
@@ -61,11 +62,11 @@ BEGIN
     UPDATE event_seats s SET state = 'held', order_id = b, hold_expires_at = clock_timestamp() + interval '20 min',
       fence = s.fence + 1
       FROM w WHERE s.event_id = p_event AND s.seat_id = w.seat_id RETURNING s.seat_id, s.price_minor)
-  SELECT count(*), sum(price_minor), array_agg(seat_id) INTO k, total, took FROM t;
+  SELECT count(*), sum(price_minor), array_agg(seat_id), array_agg(price_minor) INTO k, total, took, prices FROM t;
   IF k <> cardinality(p_ids) THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HT001'; END IF;
-  INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, total_minor, currency, hold_expires_at,
-    cancel_until, refund_percent)
-  VALUES (b, p_event, p_user, 'held', k, took, total, 'USD', clock_timestamp() + interval '20 min',
+  INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, price_minors, total_minor, currency,
+    hold_started_at, hold_expires_at, cancel_until, refund_percent)
+  VALUES (b, p_event, p_user, 'held', k, took, prices, total, 'USD', clock_timestamp(), clock_timestamp() + interval '20 min',
     clock_timestamp() + interval '80 days', 100);
   INSERT INTO outbox (message_id, topic, key, type, version, body)
   VALUES (gen_random_uuid(), 'sales.order.v1', b::text, 'sales.order.held', 0,
