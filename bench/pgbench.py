@@ -66,8 +66,8 @@ BEGIN
   IF k <> cardinality(p_ids) THEN RAISE EXCEPTION 'taken' USING ERRCODE = 'HT001'; END IF;
   INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, price_minors, total_minor, currency,
     hold_started_at, hold_expires_at, cancel_until, refund_percent)
-  VALUES (b, p_event, p_user, 'held', k, took, prices, total, 'USD', clock_timestamp(), clock_timestamp() + interval '20 min',
-    clock_timestamp() + interval '80 days', 100);
+  VALUES (b, p_event, p_user, 'held', k, took, prices, total, 'USD', clock_timestamp(),
+    clock_timestamp() + interval '20 min', clock_timestamp() + interval '80 days', 100);
   INSERT INTO outbox (message_id, topic, key, type, version, body)
   VALUES (gen_random_uuid(), 'sales.order.v1', b::text, 'sales.order.held', 0,
     jsonb_build_object('seats', took, 'total', total));
