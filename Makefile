@@ -8,7 +8,7 @@ DATA ?= .boxoffice
 WORKERS ?= 2
 ONLY ?=
 
-.PHONY: help setup setup-dev run check lint test bench docs format clean
+.PHONY: help setup setup-dev run check lint test replay bench docs format clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: lint ## Everything that is quick: lint and the unit tests, under a minute
 
 test: setup-dev lint ## Every test, on real engines that it starts itself
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEED=4711 MUTANT=guards-left-out)
+	@$(BIN)/python -m tests.simulation --replay $(SEED) --mutant "$(MUTANT)"
 
 bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)"

@@ -65,6 +65,16 @@ MAX_ATTEMPTS = 2
 """Payment attempts of one order; after the last declined one the seats are released."""
 
 
+def held_again_until(*, attempt: int, turned_back: bool, hold_expires_at: datetime, now: datetime) -> datetime | None:
+    """Until when an order's seats are held again after a payment attempt that took no money; none: they are freed.
+
+    Whoever turns back keeps what is left of the hold, however often; only the first attempt makes it longer.
+    """
+    if attempt < MAX_ATTEMPTS:
+        return max(now + RETRY_AFTER_DECLINE, hold_expires_at)
+    return hold_expires_at if turned_back and hold_expires_at > now else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """One order; ``expired``, ``seconds_left`` and ``too_late`` (to cancel) are the database's judgement at reading."""

@@ -188,6 +188,34 @@ def disagreement(payment: Payment, order: ProviderOrder, *, payee: str = "") -> 
     return "; ".join(found) or None
 
 
+READY = frozenset({ProviderOrderState.APPROVED, ProviderOrderState.COMPLETED})
+"""What a provider must say of its order before its payment is claimed."""
+
+
+def may_capture(payment: Payment, order: ProviderOrder, *, payee: str = "") -> bool:
+    """Whether a provider's word lets us claim and capture (I13).
+
+    A payment that was claimed before goes on even when the provider's order is gone or waits again: only the answer to
+    a capture ends it.
+    """
+    if order.state is ProviderOrderState.ENDED:
+        return payment.state is PaymentState.CAPTURING
+    if disagreement(payment, order, payee=payee) is not None:
+        return False
+    return payment.state is PaymentState.CAPTURING or order.state in READY
+
+
+def captured_or_not(order: ProviderOrder) -> CaptureOutcome:
+    """Say what an order's capture came to."""
+    if order.capture is None:
+        return Unknown(reason=f"no capture in an order that is {order.state}")
+    if order.capture.is_declined:
+        return Declined(reason="CAPTURE_DECLINED")
+    if not order.capture.is_final:
+        return Pending(reason="PENDING")
+    return Captured(capture_ref=order.capture.capture_ref, value=order.capture.value)
+
+
 def checked_return_url(url: str, public_url: str) -> str:
     """Accept an address that people are sent back to: one of our own pages, nothing else.
 

@@ -19,10 +19,8 @@ from boxoffice.kernel.ids import PaymentId, RefundId
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.telemetry import log
 from boxoffice.services.sales.domain.payment import (
-    Captured,
     CaptureOutcome,
     Declined,
-    Pending,
     ProviderOrder,
     ProviderOrderState,
     ProviderRefusedError,
@@ -31,6 +29,7 @@ from boxoffice.services.sales.domain.payment import (
     RefundOutcome,
     RefundRefused,
     Unknown,
+    captured_or_not,
 )
 from boxoffice.services.sales.providers import Begun, Movement, NewPayment, ProviderEvent
 from boxoffice.services.sales.providers.paypal_bodies import order_request, read_movement, read_order
@@ -247,17 +246,6 @@ class PayPal:
             return await self._client.request(method, path, **arguments)
         except (httpx.TransportError, OSError) as error:
             raise _silent(f"PayPal cannot be reached: {type(error).__name__}") from error
-
-
-def captured_or_not(order: ProviderOrder) -> CaptureOutcome:
-    """Say what an order's capture came to."""
-    if order.capture is None:
-        return Unknown(reason=f"no capture in an order that is {order.state}")
-    if order.capture.is_declined:
-        return Declined(reason="CAPTURE_DECLINED")
-    if not order.capture.is_final:
-        return Pending(reason="PENDING")
-    return Captured(capture_ref=order.capture.capture_ref, value=order.capture.value)
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:

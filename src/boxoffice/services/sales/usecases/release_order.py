@@ -9,7 +9,7 @@ from typing import Literal
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
 from boxoffice.runtime.database import Connection
-from boxoffice.services.sales.domain.order import MAX_ATTEMPTS, RETRY_AFTER_DECLINE, Order, OrderState
+from boxoffice.services.sales.domain.order import Order, OrderState, held_again_until
 from boxoffice.services.sales.domain.refusals import (
     OrderNotFoundError,
     SaleDisagreesError,
@@ -54,13 +54,14 @@ async def end_declined(
     order = await _paying(tx, order_id, payment_id, before=before, after=after, failure=failure)
     if order.state is not OrderState.PAYING:
         return order.state
-    is_last = await captures.attempt_of(tx, payment_id) >= MAX_ATTEMPTS
-    # Whoever turns back keeps what is left of the hold, however often; only the first attempt makes it longer.
-    if is_last and (before != "abandoning" or order.expired):
-        return await _free(tx, order, SeatState.PAYING, "payment_declined")
     now: datetime = await tx.fetchval("SELECT clock_timestamp()")
-    longer = order.hold_expires_at if is_last else max(now + RETRY_AFTER_DECLINE, order.hold_expires_at)
-    expires_at = longer.astimezone(UTC)
+    until = held_again_until(
+        attempt=await captures.attempt_of(tx, payment_id), turned_back=before == "abandoning",
+        hold_expires_at=order.hold_expires_at, now=now,
+    )  # fmt: skip
+    if until is None:
+        return await _free(tx, order, SeatState.PAYING, "payment_declined")
+    expires_at = until.astimezone(UTC)
     held = await seats.hold_again(
         tx, event_id=order.event_id, seat_ids=order.seat_ids, order_id=order_id, expires_at=expires_at
     )

@@ -14,7 +14,6 @@ from boxoffice.runtime.telemetry import log
 from boxoffice.services.sales.domain.payment import (
     ENDED,
     Captured,
-    CaptureOutcome,
     Declined,
     Payment,
     PaymentNotFoundError,
@@ -23,7 +22,9 @@ from boxoffice.services.sales.domain.payment import (
     ProviderOrder,
     ProviderOrderState,
     Unknown,
+    captured_or_not,
     disagreement,
+    may_capture,
 )
 from boxoffice.services.sales.domain.refusals import WrongOrderStateError
 from boxoffice.services.sales.providers import PaymentProvider, Providers
@@ -32,8 +33,6 @@ from boxoffice.services.sales.usecases.abandon_payment import client_of, finish_
 from boxoffice.services.sales.usecases.confirm_order import confirm
 from boxoffice.services.sales.usecases.release_order import end_declined
 from boxoffice.services.sales.usecases.return_late_money import return_late_money
-
-READY = frozenset({ProviderOrderState.APPROVED, ProviderOrderState.COMPLETED})
 
 _log = log(__name__)
 
@@ -68,13 +67,11 @@ async def settle(till: Settling, payment_id: PaymentId) -> Payment:
 
 
 def _may_go_on(payment: Payment, order: ProviderOrder, provider: PaymentProvider) -> bool:
-    if order.state is ProviderOrderState.ENDED:
-        return payment.state is PaymentState.CAPTURING
-    odd = disagreement(payment, order, payee=provider.payee)
-    if odd is not None:
-        _log.error("payment.disagrees", alarm=True, payment=str(payment.payment_id), what=odd)
-        return False
-    return payment.state is PaymentState.CAPTURING or order.state in READY
+    if order.state is not ProviderOrderState.ENDED:
+        odd = disagreement(payment, order, payee=provider.payee)
+        if odd is not None:
+            _log.error("payment.disagrees", alarm=True, payment=str(payment.payment_id), what=odd)
+    return may_capture(payment, order, payee=provider.payee)
 
 
 async def _capture(till: Settling, provider: PaymentProvider, payment: Payment, order: ProviderOrder) -> None:
@@ -83,15 +80,9 @@ async def _capture(till: Settling, provider: PaymentProvider, payment: Payment, 
         fence = await payments.claim(tx, payment.payment_id)
     if fence is None:
         return
-    outcome: CaptureOutcome
+    outcome = captured_or_not(order)
     if order.capture is None:
         outcome = await provider.capture(order.provider_ref, payment_id=payment.payment_id)
-    elif order.capture.is_declined:
-        outcome = Declined(reason="CAPTURE_DECLINED")
-    elif order.capture.is_final:
-        outcome = Captured(capture_ref=order.capture.capture_ref, value=order.capture.value)
-    else:
-        outcome = Pending(reason="PENDING")
     match outcome:
         case Captured():
             await _confirm(till, provider, payment, outcome)
