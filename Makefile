@@ -38,8 +38,8 @@ check: lint ## Everything that is quick: lint and the unit tests, under a minute
 test: setup-dev lint ## Every test, on real engines that it starts itself
 	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
 
-replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEED=4711 MUTANT=guards-left-out)
-	@$(BIN)/python -m tests.simulation --replay $(SEED) --mutant "$(MUTANT)"
+replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEED=4711 MUTANT=guards-left-out MOOD=stubborn)
+	@$(BIN)/python -m tests.simulation --replay $(SEED) --mutant "$(MUTANT)" --mood "$(MOOD)"
 
 bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)"

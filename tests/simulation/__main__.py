@@ -32,14 +32,14 @@ def run_chunk(first: int, seeds: int) -> tuple[int, Counter[str], list[tuple[int
     return steps, seen, failed
 
 
-def replay(seed: int, mutant: str = "") -> Result:
+def replay(seed: int, mutant: str = "", mood: str = "") -> Result:
     """Run one seed with its whole history."""
-    return run(seed, frozenset(filter(None, mutant.split("+"))), traced=True, mood=MOODS.get(mutant, {}))
+    return run(seed, frozenset(filter(None, mutant.split("+"))), traced=True, mood=MOODS.get(mood or mutant, {}))
 
 
-def say(seed: int, violation: str) -> str:
+def say(seed: int, violation: str, mood: str = "") -> str:
     """Tell of a failing seed, with the command that shows it again."""
-    return f"seed {seed} breaks {violation}\n  make replay SEED={seed}"
+    return f"seed {seed} breaks {violation}\n  make replay SEED={seed}{f' MOOD={mood}' if mood else ''}"
 
 
 def main() -> int:
@@ -50,10 +50,11 @@ def main() -> int:
     wanted.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="how many at once")
     wanted.add_argument("--replay", type=int, help="show the history of this one seed")
     wanted.add_argument("--mutant", default="", help="with --replay: the guards left out, joined by +")
+    wanted.add_argument("--mood", default="", choices=["", *MOODS], help="with --replay: what is made likely")
     wanted.add_argument("--mutants", action="store_true", help="hunt the mutants too")
     asked = wanted.parse_args()
     if asked.replay is not None:
-        result = replay(asked.replay, asked.mutant)
+        result = replay(asked.replay, asked.mutant, asked.mood)
         print("\n".join(result.trace))
         print(result.violation or f"nothing broke in {result.steps} steps")
         return int(result.violation is not None)

@@ -30,10 +30,12 @@ MUTANTS: dict[str, str] = {
     "told_outside": "messages are written outside the transaction",
 }
 
+STUBBORN = "stubborn"
 MOODS: dict[str, dict[str, float]] = {
-    "fence": {"late_answer": 0.8, "decline": 0.6, "new_hold": 0.04, "lost_reply": 0.3, "pending": 0.0, "jump": 0.0}
+    STUBBORN: {"late_answer": 0.8, "decline": 0.6, "new_hold": 0.04, "slow": 0.4, "twice": 0.2},
+    "fence": {"late_answer": 0.8, "decline": 0.6, "new_hold": 0.04, "lost_reply": 0.3, "pending": 0.0, "jump": 0.0},
 }
-"""What must be likely for the rarest ones to meet: an old no, a new yes whose reply is lost."""
+"""What must be likely for the rarest things to meet: an old no, a new yes whose reply is lost; money that comes late."""
 
 
 @dataclass
