@@ -11,8 +11,12 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
+
+CLOCKS_S = 0.002
+"""Between reading one clock and the other."""
 
 Kind = Literal["invoke", "ok", "fail", "info"]
 Value = dict[str, Any]
@@ -71,6 +75,15 @@ class Log:
             with self.file.open("a") as out:
                 out.write(written(line) + "\n")
         return line
+
+
+def seconds_until(expires_at: str, begin: float) -> float:
+    """How long after ``begin`` (monotonic) an instant of the server's clock comes, on the machine that they share.
+
+    The whole seconds that an answer tells are rounded up, so they are no promise; the instant is.
+    """
+    now, mono = time.time(), time.monotonic()
+    return max(0.0, datetime.fromisoformat(expires_at).timestamp() - now + mono - begin - CLOCKS_S)
 
 
 def written(line: Line) -> str:

@@ -1,0 +1,212 @@
+"""The judge: looks on while it happens, waits for quiet afterwards, and then asks every checker.
+
+What it says is empty or a list of violations; a run whose sometimes-list is not complete is invalid besides.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import httpx
+from tests.chaos.buyers import Crowd
+from tests.chaos.nemesis import COPIES, ENDED_DB
+from tests.chaos.town import Town
+from tests.support.checkers import bank, cycles, effects, fence, register, tickets
+from tests.support.checkers.cycles import Transaction
+from tests.support.checkers.fence import Seen
+from tests.support.checkers.sometimes import Sometimes
+
+from boxoffice.runtime.database import Database
+from boxoffice.services.sales.usecases.audit import audit
+
+QUIET_WITHIN_S = 240.0
+"""A minute for a payment's window, a quarter for the resolver's patience, the rest for a busy machine."""
+KEYS = (1, 2, 3, 4, 5)
+OPEN = """
+SELECT (SELECT count(*) FROM payments WHERE state IN ('created', 'capturing', 'abandoning'))
+     + (SELECT count(*) FROM refunds WHERE state = 'requested') AS n
+"""
+TOLD = "SELECT message_id::text AS id, type FROM outbox WHERE topic = 'sales.order.v1'"
+INBOX = "SELECT message_id::text AS id FROM inbox WHERE consumer = $1"
+TAKES: dict[tuple[str, str], set[str] | None] = {
+    ("sales", "sales-summary"): None,
+    ("sales", "sales-seed-topics"): {"held", "released", "confirmed", "exchanged", "cancelled"},
+    ("notification", "notification"): {"confirmed", "cancelled", "refunded"},
+}
+"""Which messages of an order each consumer must take; none: all."""
+TICKETS = "SELECT ticket_id::text AS ticket, order_id::text AS booking, seat_id, state <> 'void' AS live FROM tickets"
+HALTED = "SELECT event_id, halted_because FROM event_terms WHERE halted_because IS NOT NULL"
+PAYMENTS = "SELECT payment_id::text AS payment, provider_ref, state FROM payments"
+TAKEOVERS = """
+SELECT count(*) AS n FROM orders o WHERE o.released_because = 'expired' AND EXISTS (
+  SELECT 1 FROM orders later WHERE later.event_id = o.event_id AND later.seat_ids && o.seat_ids
+    AND later.created_at >= o.hold_expires_at AND later.created_at < o.ended_at)
+"""
+TOLD_AT = """
+SELECT payload->'resource'->>'id' AS ref, extract(epoch FROM min(received_at))::float8 AS at FROM provider_events
+WHERE payload->>'event_type' = 'CHECKOUT.ORDER.APPROVED' GROUP BY 1
+"""
+
+
+@dataclass
+class Verdict:
+    """What came of a run."""
+
+    violations: list[str] = field(default_factory=list)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Judge:
+    """One run's."""
+
+    town: Town
+    crowd: Crowd
+    seen: Sometimes
+    snapshots: list[bank.Snapshot] = field(default_factory=list)
+    looks: list[Seen] = field(default_factory=list)
+    probes: list[Transaction] = field(default_factory=list)
+    _number: int = 0
+
+    async def open(self) -> None:
+        """Make the probe's table."""
+        await self.town.look(cycles.TABLE)
+        for key in KEYS:
+            await self.town.look("INSERT INTO append_log (seat) VALUES ($1) ON CONFLICT DO NOTHING", key)
+
+    async def watch(self) -> None:
+        """Look at money, fences and the probe until cancelled; what is away is looked at later."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._forever(self._look, 1.0))
+            for _ in range(3):
+                group.create_task(self._forever(self._probe, 0.2))
+
+    async def _forever(self, look: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        while True:
+            with suppress(*ENDED_DB):
+                await look()
+            await asyncio.sleep(pause_s)
+
+    async def _look(self) -> None:
+        [sums] = await self.town.look(bank.SNAPSHOT)
+        at = time.monotonic() - self.crowd.began
+        self.snapshots.append(bank.Snapshot(at, sums["captured"], sums["refunded"], sums["live"], sums["kept"]))
+        for row in await self.town.look(fence.LOOK, self.crowd.event):
+            self.looks.append(Seen(row["seat_id"], row["fence"], row["owner"]))
+
+    async def _probe(self) -> None:
+        """One transaction of the list-append probe, through the driver and the wire that the sale uses."""
+        self._number += 1
+        name = self._number
+        chosen = sorted(self.crowd.rng.sample(KEYS, 2))
+        reads: dict[int, tuple[int, ...]] = {}
+        url = self.town._databases["BOXOFFICE_SALES_DATABASE_URL"]
+        connection = await asyncpg.connect(url, timeout=5, command_timeout=5)
+        sent = acknowledged = False
+        try:
+            transaction = connection.transaction()
+            await transaction.start()
+            for row in await connection.fetch(cycles.LOCKED, chosen):
+                reads[row["seat"]] = tuple(row["numbers"])
+            await connection.execute(cycles.APPEND, chosen[0], name)
+            sent = True
+            await transaction.commit()
+            acknowledged = True
+        finally:
+            connection.terminate()
+            if sent:
+                self.probes.append(Transaction(name, reads, {chosen[0]: name}, acknowledged=acknowledged))
+
+    async def until_quiet(self) -> float:
+        """Wait until nothing is open any more; returns how long it took."""
+        began = time.monotonic()
+        while time.monotonic() - began < QUIET_WITHIN_S:
+            with suppress(*ENDED_DB):
+                [row] = await self.town.look(OPEN)
+                if row["n"] == 0 and not await self._behind():
+                    break
+            await asyncio.sleep(1)
+        return time.monotonic() - began
+
+    async def _behind(self) -> list[str]:
+        """Say what consumers have yet to take, took twice, or took of nobody."""
+        told = await self.town.look(TOLD)
+        everything = {row["id"] for row in told}
+        found = []
+        for (service, consumer), types in TAKES.items():
+            taken = [row["id"] for row in await self.town.look(INBOX, consumer, service=service)]
+            due = {row["id"] for row in told if types is None or row["type"].removeprefix("sales.order.") in types}
+            # What it may take besides (other topics) is not judged; what it must take of orders is.
+            mine = [one for one in taken if one in due or (service == "sales" and one not in everything)]
+            found += effects.missing_and_phantom(due, {consumer: mine})
+        return found
+
+    async def verdict(self) -> Verdict:
+        """Ask every checker."""
+        town, crowd = self.town, self.crowd
+        found = Verdict()
+        operations = crowd.log.operations()
+        found.violations += await self._audit()
+        found.violations += [f"register: {text}" for text in register.violations(operations)]
+        rows = await town.look(TICKETS)
+        final = [tickets.FinalTicket(row["ticket"], row["booking"], row["seat_id"], live=row["live"]) for row in rows]
+        bookings = {row["id"] for row in await town.look("SELECT order_id::text AS id FROM orders")}
+        found.violations += [f"set: {text}" for text in tickets.violations(operations, final, bookings)]
+        found.violations += [f"bank: {text}" for text in bank.unbalanced(self.snapshots)]
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+            books = (await client.get(f"{town.url('paypal')}/simulator/books")).json()
+        await town.count_faults()
+        ours, theirs = bank.our_books(await town.look(bank.BOOKS)), bank.provider_books(books)
+        found.violations += [f"bank: {text}" for text in bank.disagreements(ours, theirs)]
+        found.violations += [f"fence: {text}" for text in fence.violations(self.looks)]
+        found.violations += [f"effects: {text}" for text in await self._behind()]
+        lists = {row["seat"]: tuple(row["numbers"]) for row in await town.look("SELECT seat, numbers FROM append_log")}
+        found.violations += [f"cycles: {text}" for text in cycles.violations(self.probes, lists)]
+        await self._sometimes(books)
+        found.figures = {
+            "operations": len(operations),
+            "bookings": len(bookings),
+            "tickets": len(final),
+            "captures": len(books["captures"]),
+            "refunds": len(books["refunds"]),
+            "snapshots": len(self.snapshots),
+            "fence_looks": len(self.looks),
+            "probe_transactions": len(self.probes),
+            "provider_faults_met": dict(sorted(town.faults_met.items())),
+        }
+        return found
+
+    async def _audit(self) -> list[str]:
+        async with Database.open(self.town.direct_url("sales"), size=1, statement_timeout_ms=0) as database:
+            findings = await audit(database)
+        found = [f"audit: {f.invariant} {f.name}: {len(f.records)} records, first {f.records[0]}" for f in findings]
+        halted = await self.town.look(HALTED)
+        return found + [f"audit: the sale of {row['event_id']} was halted: {row['halted_because']}" for row in halted]
+
+    async def _sometimes(self, books: dict[str, Any]) -> None:
+        """Count what can only be told at the end."""
+        town, crowd, seen = self.town, self.crowd, self.seen
+        [row] = await town.look(TAKEOVERS)
+        seen.saw("expired hold taken over", row["n"])
+        payments = await town.look(PAYMENTS)
+        approved = {o["order_id"] for o in books["orders"] if o["approved_at"]}
+        for payment in payments:
+            if payment["state"] == "captured" and payment["payment"] in crowd.races:
+                seen.saw("claimed before it was abandoned (C1 before D)")
+            if payment["state"] == "voided" and payment["provider_ref"] in approved:
+                seen.saw("abandoned before it was claimed (D before C1)")
+        seen.saw("approval after void", len(crowd.approved_after_void))
+        seen.saw("webhook before redirect", crowd.webhook_first)
+        told_at = {row["ref"]: row["at"] for row in await town.look(TOLD_AT)}
+        for ref, at in crowd.redirects.items():
+            if told_at.get(ref, float("inf")) > at:
+                seen.saw("redirect before webhook")
+        town.read_postgres_log()
+        seen.saw("lock timeout", town.lock_timeouts)
+        met = town.faults_met
+        seen.saw("capture reply lost", met["capture lose"] + met["capture stumble"])
+        seen.saw("duplicate webhook", met["webhook repeat"] * (COPIES - 1))
