@@ -8,7 +8,7 @@ DATA ?= .boxoffice
 WORKERS ?= 2
 ONLY ?=
 
-.PHONY: help setup setup-dev run check lint test replay bench docs format clean
+.PHONY: help setup setup-dev run check lint test replay bench evidence soak docs format clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,12 @@ replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEE
 
 bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)"
+
+evidence: setup-dev ## Prove it: hammer, chaos, mutants, pairs; writes docs/evidence (CHAOS_MINUTES=10 ATTEMPTS=1000000 SEED=n)
+	@$(BIN)/python -m tests.evidence --chaos-minutes $(or $(CHAOS_MINUTES),10) --attempts $(or $(ATTEMPTS),1000000) $(if $(SEED),--seed $(SEED))
+
+soak: setup-dev ## An hour of chaos on the real processes (CHAOS_MINUTES=60 SEED=n runs a schedule again)
+	@$(BIN)/python -m tests.chaos --minutes $(or $(CHAOS_MINUTES),60) $(if $(SEED),--seed $(SEED))
 
 docs: $(VENV)/.develops ## Write the generated pages again: settings, errors, states, OpenAPI, message schemas
 	@$(BIN)/python scripts/write_docs.py

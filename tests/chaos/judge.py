@@ -159,14 +159,13 @@ class Judge:
         found.violations += [f"bank: {text}" for text in bank.unbalanced(self.snapshots)]
         async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
             books = (await client.get(f"{town.url('paypal')}/simulator/books")).json()
-        await town.count_faults()
         ours, theirs = bank.our_books(await town.look(bank.BOOKS)), bank.provider_books(books)
         found.violations += [f"bank: {text}" for text in bank.disagreements(ours, theirs)]
         found.violations += [f"fence: {text}" for text in fence.violations(self.looks)]
         found.violations += [f"effects: {text}" for text in await self._behind()]
         lists = {row["seat"]: tuple(row["numbers"]) for row in await town.look("SELECT seat, numbers FROM append_log")}
         found.violations += [f"cycles: {text}" for text in cycles.violations(self.probes, lists)]
-        await self._sometimes(books)
+        await self.count_sometimes()
         found.figures = {
             "operations": len(operations),
             "bookings": len(bookings),
@@ -176,7 +175,7 @@ class Judge:
             "snapshots": len(self.snapshots),
             "fence_looks": len(self.looks),
             "probe_transactions": len(self.probes),
-            "provider_faults_met": dict(sorted(town.faults_met.items())),
+            "provider_faults_met": dict(sorted((town.faults_met + await town.faults_met_now()).items())),
         }
         return found
 
@@ -187,26 +186,28 @@ class Judge:
         halted = await self.town.look(HALTED)
         return found + [f"audit: the sale of {row['event_id']} was halted: {row['halted_because']}" for row in halted]
 
-    async def _sometimes(self, books: dict[str, Any]) -> None:
-        """Count what can only be told at the end."""
-        town, crowd, seen = self.town, self.crowd, self.seen
-        [row] = await town.look(TAKEOVERS)
-        seen.saw("expired hold taken over", row["n"])
+    async def count_sometimes(self) -> None:
+        """Count what only the databases and the provider can tell; may be asked again while the run goes on."""
+        town, crowd, counted = self.town, self.crowd, self.seen.counted
+        async with httpx.AsyncClient(timeout=30, trust_env=False) as client:
+            orders = (await client.get(f"{town.url('paypal')}/simulator/books")).json()["orders"]
+        approved = {order["order_id"] for order in orders if order["approved_at"]}
         payments = await town.look(PAYMENTS)
-        approved = {o["order_id"] for o in books["orders"] if o["approved_at"]}
-        for payment in payments:
-            if payment["state"] == "captured" and payment["payment"] in crowd.races:
-                seen.saw("claimed before it was abandoned (C1 before D)")
-            if payment["state"] == "voided" and payment["provider_ref"] in approved:
-                seen.saw("abandoned before it was claimed (D before C1)")
-        seen.saw("approval after void", len(crowd.approved_after_void))
-        seen.saw("webhook before redirect", crowd.webhook_first)
+        [row] = await town.look(TAKEOVERS)
         told_at = {row["ref"]: row["at"] for row in await town.look(TOLD_AT)}
-        for ref, at in crowd.redirects.items():
-            if told_at.get(ref, float("inf")) > at:
-                seen.saw("redirect before webhook")
-        town.read_postgres_log()
-        seen.saw("lock timeout", town.lock_timeouts)
-        met = town.faults_met
-        seen.saw("capture reply lost", met["capture lose"] + met["capture stumble"])
-        seen.saw("duplicate webhook", met["webhook repeat"] * (COPIES - 1))
+        met = town.faults_met + await town.faults_met_now()
+        counted["expired hold taken over"] = row["n"]
+        counted["claimed before it was abandoned (C1 before D)"] = sum(
+            payment["state"] == "captured" and payment["payment"] in crowd.races for payment in payments
+        )
+        counted["abandoned before it was claimed (D before C1)"] = sum(
+            payment["state"] == "voided" and payment["provider_ref"] in approved for payment in payments
+        )
+        counted["approval after void"] = len(crowd.approved_after_void)
+        counted["webhook before redirect"] = crowd.webhook_first
+        counted["redirect before webhook"] = sum(
+            told_at.get(ref, float("inf")) > at for ref, at in crowd.redirects.items()
+        )
+        counted["lock timeout"] = town.lock_timeouts + town.lock_timeouts_now()
+        counted["capture reply lost"] = met["capture lose"] + met["capture stumble"]
+        counted["duplicate webhook"] = met["webhook repeat"] * (COPIES - 1)

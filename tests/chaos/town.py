@@ -33,6 +33,7 @@ DISK_MB = 1_500
 SKEWS_S = (240, -25)
 """Ahead by less than a token's life, behind by less than the leeway for clocks: beyond, a node refuses every token."""
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+SHIM = Path(__file__).parent / "skewed"
 SKEWED = "bookings-2"
 EXTRA = {
     "BOXOFFICE_PAYMENT_MINUTES": "1",
@@ -113,16 +114,22 @@ class Town(Deployment):
         kind = name.partition("-")[0]
         port = self._own.get(name) or self._ports[name]
         settings = {**self.settings(kind), **EXTRA, **(ONE_LIMIT_LESS if kind == "gateway" else {})}
-        if name == SKEWED and self.skew_is_real:
-            self.skew_s = self.rng.choice(SKEWS_S)
-            settings |= {
-                "LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{self.skew_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-                "FAKETIME_DONT_RESET": "1",
-            }  # fmt: skip
+        if name == SKEWED:
+            settings |= self._skewed()
         self._start(
             name, [BOXOFFICE, "serve", kind, "--port", str(port)], ready_path="/health/ready", settings=settings
         )
         self.programs[name].url = f"http://127.0.0.1:{port}"
+
+    def _skewed(self) -> dict[str, str]:
+        """An environment in which a process's clock is wrong; by how much changes with every start."""
+        self.skew_s = self.rng.choice(SKEWS_S)
+        if not self.skew_is_real:
+            return {"PYTHONPATH": str(SHIM), "CHAOS_SKEW_S": str(self.skew_s)}
+        return {
+            "LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{self.skew_s:+d}s", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_DONT_RESET": "1",
+        }  # fmt: skip
 
     def _start(self, name: str, command: Any, *, ready_path: str, settings: Any) -> None:
         log = self.folder / f"{name}.log"
@@ -173,21 +180,21 @@ class Town(Deployment):
 
     async def start_postgres(self) -> None:
         """Start PostgreSQL on its files; durable, as in production."""
-        self.read_postgres_log()
+        self.lock_timeouts += self.lock_timeouts_now()  # the log begins anew
         self.postgres = postgres.start(self.disk / "pg", password=PASSWORD, log=self.folder / "postgres.log")
         await asyncio.to_thread(self.postgres.wait_ready)
 
-    def read_postgres_log(self) -> None:
-        """Count what its log tells, before the next start begins it anew."""
+    def lock_timeouts_now(self) -> int:
+        """Count lock timeouts since PostgreSQL's last start, by its log."""
         log = self.folder / "postgres.log"
-        if log.exists():
-            self.lock_timeouts += log.read_text(errors="replace").count("due to lock timeout")
+        return log.read_text(errors="replace").count("due to lock timeout") if log.exists() else 0
 
-    async def count_faults(self) -> None:
-        """Add up which faults the provider met, before it is killed and forgets."""
-        with suppress(httpx.HTTPError):
+    async def faults_met_now(self) -> Counter[str]:
+        """Ask which faults the provider met since its last start."""
+        with suppress(httpx.HTTPError, ValueError):
             async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-                self.faults_met.update((await client.get(f"{self.url('paypal')}/simulator/faults/met")).json())
+                return Counter((await client.get(f"{self.url('paypal')}/simulator/faults/met")).json())
+        return Counter()
 
     async def kill_postmaster(self) -> None:
         """kill -9 of the postmaster; its children notice and end."""
@@ -221,13 +228,16 @@ class Town(Deployment):
     def fill_disk(self) -> None:
         """Leave PostgreSQL not one block."""
         free = shutil.disk_usage(self.disk).free
-        with (self.disk / "ballast").open("ab") as ballast:
+        ballast = os.open(self.disk / "ballast", os.O_WRONLY | os.O_CREAT)
+        try:
             with suppress(OSError):
-                os.posix_fallocate(ballast.fileno(), 0, max(1, free - 65_536))
+                os.posix_fallocate(ballast, 0, max(1, free - 65_536))
+            os.lseek(ballast, 0, os.SEEK_END)
             with suppress(OSError):
                 while True:
-                    ballast.write(b"\0" * 4096)
-                    ballast.flush()
+                    os.write(ballast, b"\0" * 4096)
+        finally:
+            os.close(ballast)
 
     def empty_disk(self) -> None:
         """Give the room back."""

@@ -61,11 +61,14 @@ UNREACHABLE = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the driver's word for a connection that broke in the middle of an exchange
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.IdleInTransactionSessionTimeoutError,  # we slept in a transaction, and the server took its locks back
+    asyncpg.InsufficientResourcesError,  # no connection, no memory, no disk: a message must wait, not be set aside
+    asyncpg.PostgresSystemError,  # its files cannot be read or written
 )
 BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.DeadlockDetectedError)
 
