@@ -35,8 +35,9 @@ lint: $(VENV)/.develops ## Format, lint, types, import contracts: check only
 check: lint ## Everything that is quick: lint and the unit tests, under a minute
 	@$(BIN)/pytest tests/unit -q -n $(WORKERS)
 
-test: setup-dev lint ## Every test, on real engines that it starts itself
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+test: setup-dev lint ## Every test, on real engines that it starts itself; at the end ten minutes of chaos
+	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore=tests/chaos
+	@$(BIN)/pytest tests/chaos -p no:randomly # alone: it runs the whole shop and breaks it for ten minutes
 
 replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEED=4711 MUTANT=guards-left-out MOOD=stubborn)
 	@$(BIN)/python -m tests.simulation --replay $(SEED) --mutant "$(MUTANT)" --mood "$(MOOD)"
@@ -44,8 +45,8 @@ replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEE
 bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)"
 
-evidence: setup-dev ## Prove it: hammer, chaos, mutants, pairs; writes docs/evidence (CHAOS_MINUTES=10 ATTEMPTS=1000000 SEED=n)
-	@$(BIN)/python -m tests.evidence --chaos-minutes $(or $(CHAOS_MINUTES),10) --attempts $(or $(ATTEMPTS),1000000) $(if $(SEED),--seed $(SEED))
+evidence: setup-dev ## Prove it: hammer, chaos, mutants, pairs; writes docs/evidence (CHAOS_MINUTES=10 ATTEMPTS=1000000 SEED=n ONLY=hammer,chaos)
+	@$(BIN)/python -m tests.evidence --minutes $(or $(CHAOS_MINUTES),10) --attempts $(or $(ATTEMPTS),1000000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 soak: setup-dev ## An hour of chaos on the real processes (CHAOS_MINUTES=60 SEED=n runs a schedule again)
 	@$(BIN)/python -m tests.chaos --minutes $(or $(CHAOS_MINUTES),60) $(if $(SEED),--seed $(SEED))

@@ -91,9 +91,11 @@ async def put_on_sale(town: Town) -> tuple[int, list[int]]:
         await call("POST", f"/events/{event}/publish")
     deadline = time.monotonic() + 60
     while not await town.look(
-        "UPDATE event_terms SET hold_seconds = $2 WHERE event_id = $1 AND status = 'published' RETURNING 1",
+        "UPDATE event_terms SET hold_seconds = $2, limit_per_customer = $3"
+        " WHERE event_id = $1 AND status = 'published' RETURNING 1",
         event,
         HOLD_S,
+        LIMIT,
     ):
         assert time.monotonic() < deadline, "sales never heard that the event is published"
         await asyncio.sleep(0.2)

@@ -21,8 +21,8 @@ from tests.support.checkers.sometimes import Sometimes
 
 from boxoffice.runtime.embedded.errors import EngineError
 
-PAUSE_S = (3.5, 7.0)
-"""Between the end of one act and the next; Jepsen's usual is ten seconds from one to the next."""
+PAUSE_S = (2.5, 5.5)
+"""Between the end of one act and the next: one every six or seven seconds, so that ten minutes do each five times."""
 HOLD_S = 6
 """Of the town's event: shorter than what a frozen process sleeps."""
 FREEZE_S = (7.0, 10.0)
@@ -30,6 +30,11 @@ COPIES = 10
 """Of each webhook in a storm."""
 ENDED_DB = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 KILLED = ("bookings-1", "bookings-2", "payments", "tickets", "gateway", "paypal")
+ALSO_KILLED = ("catalog", "identity", "mailbox", "search", "storefront")
+STRANGER_S = (1.2, 8.0)
+"""How long a stranger keeps their locks: at least, and at most for somebody to be refused (waits end after 250 ms)."""
+EFFECTS_WAIT_S = 20.0
+"""For a message to come to a consumer whose effects are held up: the shop confirms or cancels every other second."""
 
 IN_TRANSACTION = """
 SELECT pid FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND application_name LIKE 'sales-%'
@@ -38,7 +43,10 @@ TERMINATE = """
 SELECT count(pg_terminate_backend(pid)) AS killed FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL AND application_name LIKE 'sales-%'
 """
-LOCK_EVERYTHING = "SELECT count(*) FROM (SELECT 1 FROM orders WHERE state IN ('held', 'paying') FOR UPDATE) o"
+LOCK_ORDERS = "SELECT count(*) FROM (SELECT 1 FROM orders WHERE state IN ('held', 'paying') FOR UPDATE) o"
+LOCK_CUSTOMERS = "SELECT count(*) FROM (SELECT 1 FROM customer_limits FOR UPDATE) c"
+HOLD_UP_EFFECTS = "LOCK TABLE inbox IN SHARE MODE"
+HELD_UP = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 ALL_TAKEN = "SELECT message_id::text AS id FROM inbox ORDER BY taken_at DESC LIMIT 500"
 
 
@@ -71,6 +79,7 @@ class Nemesis:
             f"kill -9 {name}": self._killer(name) for name in KILLED
         }  # fmt: skip
         acts |= {
+            "kill -9 one of the others": self.kill_another,
             "kill -9 notification between effect and acknowledgement": self.kill_between_effect_and_acknowledgement,
             "kill -9 valkey": self.kill_valkey,
             "kill -9 postmaster": self.kill_postmaster,
@@ -153,25 +162,43 @@ class Nemesis:
             with suppress(httpx.HTTPError):
                 await client.request(method, f"{self.town.url('paypal')}/simulator/{path}", json=body)
 
+    async def kill_another(self) -> None:
+        """One of those that no sale hangs on."""
+        await self._killer(self.rng.choice(ALSO_KILLED))()
+
     async def kill_between_effect_and_acknowledgement(self) -> None:
-        """Cut notification's wire to Valkey; once an effect is committed whose acknowledgement waits, kill it."""
-        name = "notification"
-        wire = self.town.wires["valkey"]
+        """Hold up notification's effect, cut the way of its acknowledgement, let the effect be done, and kill it."""
+        name, wire = "notification", self.town.wires["valkey"]
         client = redis.asyncio.Redis.from_url(self.town.direct_valkey())
+        until = time.monotonic() + EFFECTS_WAIT_S
         try:
-            for _ in range(12):
-                await asyncio.sleep(0.3)
-                wire.break_("asks")
-                await asyncio.sleep(0.5)
+            while time.monotonic() < until:
+                await self._cut_behind_an_effect(name, until)
                 if await self._unacknowledged_effects(client, name):
                     self.seen.saw("consumer died between effect and acknowledgement")
                     break
                 wire.heal()
             await self.town.kill(name)
         finally:
+            wire.reset()  # or the acknowledgement that waits in the wire would still arrive
             wire.heal()
             await client.aclose()
             self._later(name)
+
+    async def _cut_behind_an_effect(self, name: str, until: float) -> None:
+        """Let a consumer come to its effect, cut it off from Valkey, and only then let the effect be done."""
+        holding = await asyncpg.connect(self.town.direct_url(name), timeout=5)
+        looking = await asyncpg.connect(self.town.direct_url(name), timeout=5)
+        try:
+            async with holding.transaction():
+                await holding.execute(HOLD_UP_EFFECTS)
+                while time.monotonic() < until and not await looking.fetchval(HELD_UP):  # noqa: ASYNC110 - another process
+                    await asyncio.sleep(0.01)
+                self.town.wires["valkey"].break_("asks")
+            await asyncio.sleep(0.5)
+        finally:
+            holding.terminate()
+            looking.terminate()
 
     async def _unacknowledged_effects(self, client: "redis.asyncio.Redis", name: str) -> int:
         """Count messages that a consumer's inbox has and its acknowledgement is still to come."""
@@ -298,12 +325,18 @@ class Nemesis:
             wire.reset()
 
     async def stranger(self) -> None:
-        """Somebody at the database holds every open order locked for longer than a buyer may wait."""
+        """Somebody at the database keeps every open order and every customer locked, until somebody was refused."""
+        least_s, most_s = STRANGER_S
+        began, refused = time.monotonic(), self.town.lock_timeouts_now()
         connection = await asyncpg.connect(self.town.direct_url("sales"), timeout=5)
         try:
             async with connection.transaction():
-                await connection.fetch(LOCK_EVERYTHING)
-                await asyncio.sleep(1.2)
+                await connection.fetch(LOCK_ORDERS)
+                await connection.fetch(LOCK_CUSTOMERS)
+                while (kept_s := time.monotonic() - began) < most_s:
+                    if kept_s >= least_s and self.town.lock_timeouts_now() > refused:
+                        break
+                    await asyncio.sleep(0.2)
         finally:
             connection.terminate()
 

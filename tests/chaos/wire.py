@@ -8,6 +8,8 @@ from typing import Literal
 
 CHUNK = 65_536
 CONNECT_S = 2.0
+LAST_WORDS_S = 0.1
+"""For what passes bytes to notice that its wire is gone."""
 Direction = Literal["asks", "answers"]
 
 
@@ -36,6 +38,8 @@ class Wire:
         if self._server is not None:
             self._server.close()
         self.reset()
+        self.heal()
+        await asyncio.sleep(LAST_WORDS_S)
 
     def reset(self) -> None:
         """Cut every connection at once, as a firewall does that lost its memory."""
@@ -84,6 +88,8 @@ class Wire:
                     await asyncio.sleep(self.delay_s)
                 if self.cut == direction:
                     await self._whole.wait()
+                if writer.transport.is_closing():  # reset meanwhile: what waited in the wire is lost
+                    return
                 writer.write(data)
                 await writer.drain()
         if not writer.transport.is_closing():

@@ -37,6 +37,12 @@ HOLDS_A_CUSTOMER = 6
 """Then a client comes as somebody else, for the hold budget is another test's."""
 SWEEP_EVERY_S = 0.5
 MOST_TRACEBACKS = 5
+LAPSE, GIVE_BACK = 0.04, 0.5
+"""Shares of holds that are left to run out and to be taken over, and that are given back; the others pay."""
+SLOW = 0.06
+SOON_S, THINK_S, KEEP_S = 0.04, 1.4, 2.0
+"""Most seconds before the next step: of the quick, so that seats change hands all the time; of the slow, longer than a hold;
+and of the slow before a ticket is cancelled."""
 
 
 @dataclass
@@ -110,12 +116,16 @@ class Smith:
         """Hold, and do something with it, until there were enough attempts."""
         rng = random.Random(self.given.seed * 1000 + number)
         user, holds = UserId(uuid4()), 0
-        while self.done.attempts < self.given.attempts and time.monotonic() < self.ends_at:
+        while not self.over():
             self.done.attempts += 1
             if await self.attempt(rng, f"{self.given.seed}-{number}", user):
                 holds += 1
             if holds >= HOLDS_A_CUSTOMER:
                 user, holds = UserId(uuid4()), 0
+
+    def over(self) -> bool:
+        """Whether there were enough attempts, or it took too long."""
+        return self.done.attempts >= self.given.attempts or time.monotonic() >= self.ends_at
 
     async def attempt(self, rng: random.Random, name: str, user: UserId) -> bool:
         """One attempt to reserve and what follows; whether it was a hold."""
@@ -148,19 +158,21 @@ class Smith:
     async def go_on(self, rng: random.Random, name: str, user: UserId, order: OrderId) -> None:
         """Let it lapse, give it back, or pay, confirm and cancel."""
         dice = rng.random()
-        if dice < 0.3:
+        if dice < LAPSE:
             return
-        if dice < 0.6:
-            await asyncio.sleep(rng.uniform(0, 1.4))
+        if dice < LAPSE + GIVE_BACK:
+            await asyncio.sleep(rng.uniform(0, THINK_S if rng.random() < SLOW else SOON_S))
             await self.do(name, "release", order, self.release(order, user))
             return
         payment = await self.do(name, "pay", order, self.pay(order, user), pay_s=WINDOW.total_seconds())
         if payment is None:
             return
-        await asyncio.sleep(rng.uniform(0, 1.5))
+        await asyncio.sleep(rng.uniform(0, THINK_S if rng.random() < SLOW else SOON_S))
         issued = await self.do(name, "confirm", order, self.confirm(order, payment), as_tickets=True)
-        if issued is not None and rng.random() < 0.97:
-            await asyncio.sleep(rng.uniform(0, 0.5))
+        if issued is None:
+            return
+        await asyncio.sleep(rng.uniform(0, KEEP_S if rng.random() < SLOW else SOON_S))
+        if not self.over():  # or all seats would soon be sold for good; those of the end are
             await self.do(name, "cancel", order, self.cancel(order, user))
 
     async def do(self, name: str, f: str, order: OrderId, act: Any, *, as_tickets: bool = False, **value: Any) -> Any:

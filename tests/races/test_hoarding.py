@@ -7,7 +7,7 @@ seats from everybody for as long as somebody cares to renew them.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import uuid4
 
@@ -32,6 +32,8 @@ BUDGET_S = LIMIT * HOLD_S * FULL_HOLDS
 REQUESTS = 1_000
 SALE_S = 30 * 24 * 3_600
 PATIENCE = 60
+Record = Callable[[str, object], None]
+"""pytest's ``record_property``: the evidence reads the figures."""
 
 HELD_S = """
 SELECT coalesce(sum(CASE WHEN state = 'paying' THEN $1 ELSE
@@ -85,7 +87,12 @@ class TestControl:
 
 class TestAThousandAtOnce:
     @pytest.mark.parametrize("gathered", [True, False], ids=["gathered", "one by one"])
-    async def test_of_one_customer_never_pass_the_limit(self, database: Database, gathered: bool) -> None:  # noqa: FBT001 - a parameter
+    async def test_of_one_customer_never_pass_the_limit(
+        self,
+        database: Database,
+        gathered: bool,  # noqa: FBT001 - a parameter
+        record_property: Record,
+    ) -> None:
         seats = await put_on_sale(database, REQUESTS)
         user = UserId(uuid4())
         wishes = [Wish(user_id=user, event_id=EVENT, seat_ids=(seat,)) for seat in seats]
@@ -93,13 +100,18 @@ class TestAThousandAtOnce:
             outcomes = Counter(
                 await asyncio.gather(*(patiently(desk if gathered else None, database, wish) for wish in wishes))
             )
+        how = "gathered" if gathered else "one by one"
+        record_property(f"of {REQUESTS} requests at once by one customer, {how}, were held", outcomes["held"])
+        record_property(f"and were refused by the limit of {LIMIT}, {how}", outcomes[LimitReachedError.code])
         assert outcomes == {"held": LIMIT, LimitReachedError.code: REQUESTS - LIMIT}
         assert await database.fetchval("SELECT count(*) FROM event_seats WHERE state = 'held'") == LIMIT
         assert await database.fetchval("SELECT n FROM customer_limits WHERE user_id = $1", user) == LIMIT
 
 
 class TestHoarder:
-    async def test_who_lets_holds_run_out_and_holds_again_is_stopped_after_three(self, database: Database) -> None:
+    async def test_who_lets_holds_run_out_and_holds_again_is_stopped_after_three(
+        self, database: Database, record_property: Record
+    ) -> None:
         seats = await put_on_sale(database, LIMIT)
         hoarder, kept, refusals = UserId(uuid4()), 0.0, 0
         for _ in range(20):
@@ -108,12 +120,17 @@ class TestHoarder:
             except HoldBudgetSpentError as refusal:
                 refusals += refusal.context["seatMinutes"] == BUDGET_S // 60
             kept += await wait(database, HOLD_S)
+        record_property("seat-minutes that a squatter kept in the time of 20 holds", round(kept / 60))
+        record_property("seat-minutes without a budget", LIMIT * 20 * HOLD_S // 60)
+        record_property("seat-minutes of the budget", BUDGET_S // 60)
         assert refusals == 20 - FULL_HOLDS
         assert BUDGET_S - 60 * LIMIT <= kept <= BUDGET_S
         assert kept / (LIMIT * 20 * HOLD_S) <= FULL_HOLDS / 20
 
     @pytest.mark.parametrize("seed", range(4))
-    async def test_whatever_they_try_stays_within_the_budget(self, database: Database, seed: int) -> None:
+    async def test_whatever_they_try_stays_within_the_budget(
+        self, database: Database, seed: int, record_property: Record
+    ) -> None:
         """Holding, giving back, waiting, extending, paying and being declined, in any order; never buying."""
         chance = random.Random(seed)
         seats = await put_on_sale(database, 2 * LIMIT)
@@ -128,6 +145,7 @@ class TestHoarder:
             elif open_orders:
                 await _try(_moves(database, chance.choice(open_orders), hoarder, move))
         kept += await wait(database, SALE_S)
+        record_property(f"seat-minutes of a squatter who tries everything (seed {seed})", round(kept / 60))
         assert kept <= BUDGET_S + LIMIT * RETRY_AFTER_DECLINE.total_seconds(), (
             "and a decline's minutes on the last ones"
         )
