@@ -148,7 +148,11 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=RELEASE["seeds"], help="of the simulation")
     parser.add_argument("--seed", type=int, default=None, help="of hammer and chaos, to run a run again; default: any")
     parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, by comma; all: {','.join(PARTS)}")
+    parser.add_argument("--page", action="store_true", help="only write the page again from sale.json; run nothing")
     given = parser.parse_args()
+    if given.page:
+        (EVIDENCE / "sale.md").write_text(page(json.loads((EVIDENCE / "sale.json").read_text())))
+        return 0
     wanted = set(filter(None, given.only.split(",")))
     if unknown := wanted - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")

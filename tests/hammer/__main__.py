@@ -7,6 +7,7 @@ import random
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,11 +29,14 @@ CLIENTS = 200
 HOLD_S = 1
 LIMIT = 8
 SNAPSHOT_EVERY_S = 1.0
+Beside = Callable[[Database], Coroutine[Any, Any, None]]
 TICKETS = "SELECT ticket_id::text AS ticket, order_id::text AS booking, seat_id, state <> 'void' AS live FROM tickets"
 
 
-async def hammer(url: str, *, attempts: int, processes: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Put the event on sale, let the processes work, and check what they were told."""
+async def hammer(
+    url: str, *, attempts: int, processes: int, seconds: float, seed: int, beside: Beside | None = None
+) -> dict[str, Any]:
+    """Put the event on sale, let the processes work, and check what they were told; ``beside`` is for controls."""
     async with Database.open(url, size=2, statement_timeout_ms=0) as database:
         seats = await put_on_sale(database, SEATS, event_id=EVENT, limit_per_customer=LIMIT)
         await database.fetch("UPDATE event_terms SET hold_seconds = $1", HOLD_S)
@@ -41,6 +45,7 @@ async def hammer(url: str, *, attempts: int, processes: int, seconds: float, see
         began = time.monotonic()
         snapshots: list[bank.Snapshot] = []
         watching = asyncio.create_task(look(database, snapshots, began))
+        breaking = [asyncio.create_task(beside(database))] if beside is not None else []
         jobs = [
             Work(
                 url,
@@ -58,8 +63,9 @@ async def hammer(url: str, *, attempts: int, processes: int, seconds: float, see
                 *(asyncio.get_running_loop().run_in_executor(pool, work, job) for job in jobs)
             )
         took = time.monotonic() - began
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        for task in (watching, *breaking):
+            task.cancel()
+        await asyncio.gather(watching, *breaking, return_exceptions=True)
         return await judge(database, done, snapshots, seed=seed, took=took, processes=processes)
 
 
@@ -122,6 +128,8 @@ def main() -> int:
     if given.json is not None:
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(found, indent=1) + "\n")
+    if found["violations"]:
+        print(f"run it again: python -m tests.hammer --attempts {given.attempts} --seed {seed}")
     print(f"violations: {len(found['violations'])}")
     return 1 if found["violations"] or found["attempts"] < given.attempts else 0
 
