@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -127,6 +128,28 @@ class TestDelivery:
             assert await relay.carry_once() == 0
         assert await relay.carry_once() == 2
         assert [envelope.version async for envelope in bus.retained(TOPIC)] == [1, 2]
+
+    async def test_copies_some_types_to_a_second_topic_in_the_same_step(self, database: Database, bus: Bus) -> None:
+        relay = Relay(service="sales", database=database, bus=bus, copies={"fact": "a-copy"})
+        await tell(database, ("a", 1), ("b", 1), ("a", 2))
+        assert await relay.carry_once() == 3
+        told = [envelope async for envelope in bus.retained(TOPIC)]
+        copied = [envelope async for envelope in bus.retained("a-copy")]
+        assert [(one.message_id, one.key, one.version, one.body) for one in copied] == [
+            (one.message_id, one.key, one.version, one.body) for one in told
+        ]
+        assert {one.topic for one in copied} == {"a-copy"}
+        assert await relay.carry_once() == 0
+
+    async def test_a_consumer_ends_the_groups_that_it_replaces(self, database: Database, bus: Bus) -> None:
+        await bus.redis.xgroup_create(TOPIC, "gone", id="0", mkstream=True)
+        taker = Taker(database)
+        async with bus.consuming([replace(taker.consumer(), replaces=["gone", "never there"])]):
+            await tell(database, ("a", 1))
+            await Relay(service="sales", database=database, bus=bus).carry_once()
+            await until(lambda: len(taker.effects) == 1)
+        groups: Any = await bus.redis.xinfo_groups(TOPIC)
+        assert [group["name"] for group in groups] == [taker.name.encode()]
 
     async def test_repeats_are_no_ops(self, database: Database, bus: Bus) -> None:
         taker = Taker(database)

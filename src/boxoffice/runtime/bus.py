@@ -64,6 +64,8 @@ class Consumer:
     topics: Sequence[str]
     take: Take
     take_many: TakeMany | None = None
+    replaces: Sequence[str] = ()
+    """Names of consumers that are no more: what they never take would keep the streams from being trimmed."""
 
 
 class BusFullError(DomainError):
@@ -163,6 +165,8 @@ class Bus:
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):  # it is there already
                     raise
+            for name in consumer.replaces:
+                await self.redis.xgroup_destroy(topic, name)
         from_pending = True
         while lease.held:
             from_pending = await self._read_once(consumer, from_pending=from_pending)

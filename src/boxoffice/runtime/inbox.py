@@ -1,6 +1,5 @@
 """The inbox: ``(consumer, message_id)`` is written in the effect's own transaction, so a repeat is a no-op (I8)."""
 
-from collections.abc import Sequence
 from uuid import UUID
 
 from boxoffice.runtime.database import Connection
@@ -14,14 +13,3 @@ async def first_time(tx: Connection, *, consumer: str, message_id: UUID) -> bool
         message_id,
     )
     return noted is True
-
-
-async def first_times(tx: Connection, *, consumer: str, message_ids: Sequence[UUID]) -> set[UUID]:
-    """Note that a consumer takes messages; gives those that it had not taken before."""
-    noted = await tx.fetch(
-        "INSERT INTO inbox (consumer, message_id) SELECT $1, id FROM unnest($2::uuid[]) m(id) ORDER BY id"
-        " ON CONFLICT DO NOTHING RETURNING message_id",
-        consumer,
-        message_ids,
-    )
-    return {record["message_id"] for record in noted}

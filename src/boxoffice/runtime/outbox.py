@@ -8,7 +8,6 @@ from uuid import UUID, uuid4
 
 import msgspec
 
-from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.database import Connection
 from boxoffice.runtime.telemetry import current_trace
 
@@ -17,12 +16,6 @@ INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
 VALUES ($1, $2, $3, $4, $5, $6::text::jsonb, $7)
 """
 
-REPEAT = """
-INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
-SELECT message_id, topic, key, type, version, body::jsonb, trace
-FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[])
-  WITH ORDINALITY AS told (message_id, topic, key, type, version, body, trace, nth) ORDER BY nth
-"""
 INSERT_MANY = """
 INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
 SELECT message_id, $1, key, $2, version, body::jsonb, $3
@@ -52,17 +45,4 @@ async def append_many(
     await tx.execute(
         INSERT_MANY, topic, type_, current_trace(), [uuid4() for _ in facts], [key for key, _, _ in facts],
         [version for _, version, _ in facts], [msgspec.json.encode(body).decode() for _, _, body in facts],
-    )  # fmt: skip
-
-
-async def repeat_on(tx: Connection, messages: Sequence[tuple[str, Envelope]]) -> None:
-    """Write messages again, each under another topic, in this order and with the same bodies and traces.
-
-    :raises asyncpg.UniqueViolationError: when one of them was told there already.
-    """
-    told = [message for _, message in messages]
-    await tx.execute(
-        REPEAT, [uuid4() for _ in told], [topic for topic, _ in messages], [message.key for message in told],
-        [message.type_ for message in told], [message.version for message in told],
-        [bytes(message.body).decode() for message in told], [message.trace for message in told],
     )  # fmt: skip

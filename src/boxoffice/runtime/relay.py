@@ -6,7 +6,7 @@ or was replaced, shows an older mark, and everything after it is published again
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -73,10 +73,15 @@ _log = log(__name__)
 
 
 class Relay:
-    """Carries one service's outbox."""
+    """Carries one service's outbox.
 
-    def __init__(self, *, service: str, database: Database, bus: Bus) -> None:
+    ``copies`` names for some types a second topic: their messages go there too, in the same atomic step and under the
+    same id, so that the transaction that tells a fact writes it once.
+    """
+
+    def __init__(self, *, service: str, database: Database, bus: Bus, copies: Mapping[str, str] | None = None) -> None:
         self.service = service
+        self._copies = copies or {}
         self._database = database
         self._bus = bus
         self._mark_key = f"relay:{service}"
@@ -138,11 +143,12 @@ class Relay:
         published = await self._bus.publish(
             [
                 Envelope(
-                    message_id=record["message_id"], topic=record["topic"], key=record["key"], type_=record["type"],
+                    message_id=record["message_id"], topic=topic, key=record["key"], type_=record["type"],
                     version=record["version"], occurred_at=record["created_at"], trace=record["trace"],
                     body=msgspec.Raw(record["body"].encode()),
                 )
                 for record in records
+                for topic in self._topics(record["topic"], record["type"])
             ],
             mark=(self._mark_key, mark),
             after=after,
@@ -150,6 +156,10 @@ class Relay:
         if published:
             self._trusted_mark = mark
         return len(records)
+
+    def _topics(self, topic: str, type_: str) -> tuple[str, ...]:
+        copied_to = self._copies.get(type_)
+        return (topic,) if copied_to is None else (topic, copied_to)
 
     async def forget_old(self) -> int:
         """Delete what was carried, taken or answered long ago; returns how much, 0 when nothing is left to do.

@@ -4,17 +4,18 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import msgspec
+from redis.asyncio import Redis
 from tests.support.sales import EVENT, SIGNER, buy, event_fact, hold, put_on_sale, run_out
 
-from boxoffice.contracts.envelope import Envelope
-from boxoffice.contracts.messages.sales import OrderFact, SaleFact
+from boxoffice.contracts.messages.sales import SEED_TOPICS, OrderFact, SaleFact
 from boxoffice.kernel.money import EXPONENTS, Money
+from boxoffice.runtime.bus import Bus
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.relay import Relay
 from boxoffice.services.sales.store import terms
 from boxoffice.services.sales.usecases.cancel_orders_of_cancelled_events import cancel_orders_of_cancelled_events
 from boxoffice.services.sales.usecases.summarise_sales import summarise_sales, take_order_changes
 from boxoffice.services.sales.usecases.take_event_terms import take_event_terms
-from boxoffice.services.sales.usecases.tell_seed_topics import tell_seed_topics
 
 
 async def take(database: Database, version: int, message_id: UUID | None = None, **changes: Any) -> None:
@@ -66,7 +67,7 @@ class TestSummaries:
 
     async def changed(self, database: Database, seats: list[Any]) -> None:
         await hold(database, seats)
-        await take_order_changes(database, {uuid4(): EVENT})
+        await take_order_changes(database, [EVENT])
         await summarise_sales(database, debounce_seconds=0)
 
     async def test_sold_out_is_told_when_nothing_can_come_back(self, database: Database) -> None:
@@ -88,32 +89,19 @@ class TestSummaries:
 
 
 class TestSeedTopics:
-    async def test_repeat_holds_and_tickets_once(self, database: Database) -> None:
+    async def test_hear_of_holds_and_tickets_once(self, database: Database, redis_url: str) -> None:
         seats = await put_on_sale(database, 2)
         order_id, _, _ = await buy(database, seats)
-        own = [
-            Envelope(
-                message_id=record["message_id"], topic="sales.order.v1", key=str(order_id), type_=record["type"],
-                version=record["version"], occurred_at=record["created_at"], trace=record["trace"],
-                body=msgspec.Raw(record["body"].encode()),
-            )
-            for record in await database.fetch(
-                "SELECT message_id, type, version, created_at, trace, body::text AS body FROM outbox"
-                " WHERE topic = 'sales.order.v1' ORDER BY position"
-            )
-        ]  # fmt: skip
-        await tell_seed_topics(database, own[:1])
-        await tell_seed_topics(database, own)
-        await tell_seed_topics(database, own)
-        repeated = await database.fetch(
-            "SELECT topic, key, body::text AS body FROM outbox WHERE topic LIKE '%-topic' ORDER BY position"
-        )
-        assert [record["topic"] for record in repeated] == [
-            "reservation-notification-topic",
-            "tickets-notification-topic",
-        ]
-        assert {record["key"] for record in repeated} == {str(order_id)}
-        assert len(msgspec.json.decode(repeated[1]["body"], type=OrderFact).tickets) == 2
+        async with Redis.from_url(redis_url) as redis:
+            bus = Bus(redis)
+            relay = Relay(service="sales", database=database, bus=bus, copies=SEED_TOPICS)
+            while await relay.carry_once():
+                pass
+            holds = [envelope async for envelope in bus.retained("reservation-notification-topic")]
+            tickets = [envelope async for envelope in bus.retained("tickets-notification-topic")]
+        assert [envelope.type_ for envelope in (*holds, *tickets)] == ["sales.order.held", "sales.order.confirmed"]
+        assert {envelope.key for envelope in (*holds, *tickets)} == {str(order_id)}
+        assert len(tickets[0].read(OrderFact).tickets) == 2
 
 
 class TestConfirmedMessage:

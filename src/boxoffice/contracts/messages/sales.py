@@ -1,5 +1,6 @@
 """What sales tells: orders as they change, and how well an event sells."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -10,6 +11,14 @@ ORDER_TOPIC = "sales.order.v1"
 EVENT_TOPIC = "sales.event.v1"
 SEED_RESERVATION_TOPIC = "reservation-notification-topic"
 SEED_TICKETS_TOPIC = "tickets-notification-topic"
+SEED_TOPICS: Mapping[str, str] = {
+    "sales.order.held": SEED_RESERVATION_TOPIC,
+    "sales.order.released": SEED_RESERVATION_TOPIC,
+    "sales.order.confirmed": SEED_TICKETS_TOPIC,
+    "sales.order.exchanged": SEED_TICKETS_TOPIC,
+    "sales.order.cancelled": SEED_TICKETS_TOPIC,
+}
+"""Where an order's messages are told too, by type, so that the seed's own consumers hear of holds and tickets."""
 
 OrderType = Literal[
     "sales.order.held",

@@ -12,6 +12,7 @@ from typing import Any
 from litestar import Litestar
 from redis.asyncio import Redis
 
+from boxoffice.contracts.messages.sales import SEED_TOPICS
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.barcodes import KeyRing
@@ -115,7 +116,7 @@ async def _sell(stack: AsyncExitStack, settings: Settings, database: Database) -
     redis = Redis.from_url(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     bus = Bus(redis)
-    relay = Relay(service=SERVICE, database=database, bus=bus)
+    relay = Relay(service=SERVICE, database=database, bus=bus, copies=SEED_TOPICS)
     await stack.enter_async_context(relay.running())
     await stack.enter_async_context(bus.consuming(consumers(database)))
     auditor = await stack.enter_async_context(

@@ -8,7 +8,7 @@ from boxoffice.contracts.messages.sales import ORDER_TOPIC, OrderFact
 from boxoffice.kernel.ids import EventId, UserId
 from boxoffice.runtime.bus import Consumer
 from boxoffice.runtime.database import Database
-from boxoffice.services.sales.usecases import erase_customer, summarise_sales, take_event_terms, tell_seed_topics
+from boxoffice.services.sales.usecases import erase_customer, summarise_sales, take_event_terms
 
 
 def consumers(database: Database) -> list[Consumer]:
@@ -29,21 +29,18 @@ def consumers(database: Database) -> list[Consumer]:
             )
 
     async def take_orders(messages: Sequence[Envelope]) -> None:
-        changed = {message.message_id: EventId(message.read(OrderFact).event.event_id) for message in messages}
-        await summarise_sales.take_order_changes(database, changed)
+        await summarise_sales.take_order_changes(
+            database, [EventId(message.read(OrderFact).event.event_id) for message in messages]
+        )
 
     async def take_order(message: Envelope) -> None:
         await take_orders([message])
 
-    async def repeat_orders(messages: Sequence[Envelope]) -> None:
-        await tell_seed_topics.tell_seed_topics(database, messages)
-
-    async def repeat_order(message: Envelope) -> None:
-        await repeat_orders([message])
-
     return [
         Consumer(name=take_event_terms.CONSUMER, topics=[catalog.TOPIC], take=take_event),
         Consumer(name=erase_customer.CONSUMER, topics=[identity.TOPIC], take=take_user),
-        Consumer(name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order, take_many=take_orders),
-        Consumer(name=tell_seed_topics.CONSUMER, topics=[ORDER_TOPIC], take=repeat_order, take_many=repeat_orders),
-    ]
+        Consumer(
+            name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order, take_many=take_orders,
+            replaces=["sales-seed-topics"],
+        ),
+    ]  # fmt: skip

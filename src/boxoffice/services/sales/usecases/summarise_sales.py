@@ -1,12 +1,11 @@
 """Tell how events sell (``sales.event.v1``) when the class or the lowest price changes, not at every hold."""
 
-from collections.abc import Mapping
-from uuid import UUID
+from collections.abc import Iterable
 
 from boxoffice.contracts.messages.sales import EVENT_TOPIC, SaleFact
 from boxoffice.kernel.ids import EventId
 from boxoffice.kernel.money import Money
-from boxoffice.runtime import inbox, outbox
+from boxoffice.runtime import outbox
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.services.sales.domain.sale import sale_state
 from boxoffice.services.sales.store import sale_summaries
@@ -18,11 +17,10 @@ BATCH = 20
 """Events counted in one transaction: 20 halls of 2,000 places are some 20 ms."""
 
 
-async def take_order_changes(database: Database, changes: Mapping[UUID, EventId]) -> None:
-    """Note which events' orders changed, by message."""
+async def take_order_changes(database: Database, changed: Iterable[EventId]) -> None:
+    """Note which events' orders changed. A repeat only has them counted once more, so it needs no inbox."""
     async with database.transaction() as tx:
-        new = await inbox.first_times(tx, consumer=CONSUMER, message_ids=list(changes))
-        for event_id in sorted({changes[message_id] for message_id in new}):
+        for event_id in sorted(set(changed)):
             await sale_summaries.mark_changed(tx, event_id)
 
 
