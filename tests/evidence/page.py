@@ -218,7 +218,7 @@ def _again(found: Mapping[str, Any]) -> str:
     rows = [[name, f"`{one['command']}`", one["seconds"], one["exit_code"]] for name, one in found["steps"].items()]
     return (
         "## Do it again\n\n"
-        f"`make evidence` does all of it in about half an hour; `make evidence SEED={found['seed']}` with this run's schedule of "
+        f"`make evidence` does all of it in about a quarter of an hour; `make evidence SEED={found['seed']}` with this run's schedule of "
         "faults and dice; `make evidence CHAOS_MINUTES=60` with an hour of chaos. A violation is printed with the folder of its logs "
         f"and history; `make soak CHAOS_MINUTES={found['chaos_minutes'] or 10:g} SEED={found['seed']}` runs the chaos alone. "
         "Each part as it was run:\n\n" + _table(["part", "command", "seconds", "exit code"], rows)
