@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 from xml.sax.saxutils import escape
 
-WIDTH, LEFT, RIGHT = 1080, 250, 20
+WIDTH, LEFT, RIGHT = 1140, 330, 20
 CHART, ROW, TOP = 180, 17, 46
 SMOOTH_S = 5
 """Seconds that one point of a line averages."""
@@ -28,7 +28,7 @@ def timeline(run: dict[str, Any]) -> str:
         f'<text x="{LEFT}" y="20" font-size="15" font-weight="600">Answers a second, and what was broken</text>',
     ]
     for index, (name, colour) in enumerate(LINES):
-        x = LEFT + 330 + index * 150
+        x = LEFT + 430 + index * 110
         parts.append(
             f'<rect x="{x}" y="10" width="12" height="12" fill="{colour}"/><text x="{x + 17}" y="20">{name}</text>'
         )
@@ -44,7 +44,7 @@ def timeline(run: dict[str, Any]) -> str:
     base = TOP + CHART + 26
     for row, act in enumerate(acts):
         y = base + row * ROW
-        parts.append(f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end" font-size="11">{escape(act[:42])}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end" font-size="11">{escape(act)}</text>')
         parts.append(f'<line x1="{LEFT}" y1="{y + ROW - 1}" x2="{WIDTH - RIGHT}" y2="{y + ROW - 1}" stroke="#f0f2f5"/>')
         parts += [
             f'<rect x="{LEFT + begin * across:.1f}" y="{y + 2}" width="{max(2.0, (end - begin) * across):.1f}" height="{ROW - 5}" fill="{BAR}"/>'
