@@ -11,9 +11,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import asyncpg
+
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import OrderId, SeatId
-from boxoffice.runtime.database import Database, DatabaseBusyError
+from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
@@ -75,6 +77,9 @@ class HoldDesk:
             async with desk._places.opened():
                 yield desk
         finally:
+            waiting, desk._line = desk._line, deque()
+            for one in waiting:
+                _refuse(one, _closing())
             await end(list(desk._running))
 
     async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
@@ -120,12 +125,8 @@ class HoldDesk:
         for waiting in batch:
             self._claimed.difference_update(waiting.seats)
             self._claimed.difference_update(waiting.persons)
-            if waiting.is_in_line or waiting.answer.done():
-                continue
-            if error is None:
-                waiting.answer.cancel()
-            else:
-                waiting.answer.set_exception(error)
+            if not waiting.is_in_line:
+                _refuse(waiting, error or _closing())
         if self._line:
             self._call(task.get_loop())
 
@@ -165,8 +166,8 @@ class HoldDesk:
         try:
             async with self._database.connection() as connection:
                 verdicts = await holds.gather(connection, [_asked(one) for one in batch], route=_route(batch))
-        except DatabaseBusyError:
-            verdicts = {}  # somebody outside has a record of one of them: each alone, so that only that one waits
+        except (DatabaseBusyError, asyncpg.PostgresError):
+            verdicts = {}  # one waits for somebody outside, or cannot be written: each alone, so that only it fails
         except DomainError as error:
             for one in batch:
                 _refuse(one, error)
@@ -193,7 +194,7 @@ class HoldDesk:
     async def _alone(self, waiting: Waiting) -> None:
         try:
             _answer(waiting, await place_hold(self._database, waiting.wish, waiting.call, trace=waiting.trace))
-        except DomainError as refusal:
+        except (DomainError, asyncpg.PostgresError) as refusal:
             _refuse(waiting, refusal)
 
 
@@ -216,6 +217,10 @@ def _answer(waiting: Waiting, body: bytes) -> None:
         waiting.answer.set_result(body)
 
 
-def _refuse(waiting: Waiting, error: DomainError) -> None:
+def _refuse(waiting: Waiting, error: BaseException) -> None:
     if not waiting.answer.done():
         waiting.answer.set_exception(error)
+
+
+def _closing() -> DatabaseUnavailableError:
+    return DatabaseUnavailableError("This process stops; another one takes over.", retryAfterSeconds=1)
