@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from tests.support.audit import assert_clean
-from tests.support.payments import NOW, Till, tolerating
+from tests.support.payments import NOW, Held, Till, tolerating
 
 from boxoffice.services.sales.domain.payment import Declined, Payment, PaymentState
 from boxoffice.services.sales.store import payments
@@ -33,24 +33,6 @@ class Forgetful:
 
     async def refund(self, capture_ref: str, *, refund_id: Any, value: Any) -> Any:  # noqa: ARG002 - the mutation
         return await self._provider.refund(capture_ref, refund_id=uuid4(), value=value)
-
-
-class Held:
-    """A provider whose answer to the first capture is held back until it is let go."""
-
-    def __init__(self, provider: Any) -> None:
-        self._provider = provider
-        self.answered = asyncio.Event()
-        self.let_go = asyncio.Event()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._provider, name)
-
-    async def capture(self, *arguments: Any, **named: Any) -> Any:
-        answer = await self._provider.capture(*arguments, **named)
-        self.answered.set()
-        await self.let_go.wait()
-        return answer
 
 
 @dataclass

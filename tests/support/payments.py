@@ -290,6 +290,24 @@ class StumblingProvider:
         return call
 
 
+class Held:
+    """A provider whose answer to the first capture is held back until it is let go."""
+
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self.answered = asyncio.Event()
+        self.let_go = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
+
+    async def capture(self, *arguments: Any, **named: Any) -> Any:
+        answer = await self._provider.capture(*arguments, **named)
+        self.answered.set()
+        await self.let_go.wait()
+        return answer
+
+
 async def tolerating(act: Callable[[], Any]) -> Any:
     """Do something that may be refused or stay without answer."""
     try:

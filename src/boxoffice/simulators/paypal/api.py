@@ -177,7 +177,8 @@ def _order_routes(paypal: PayPal) -> list[Any]:
             if order["status"] == "APPROVED" and paypal.faults.meets("capture", "decline"):
                 paypal.bank.ledger.do("UPDATE orders SET decline = ? WHERE order_id = ?", DECLINED, order_id)
             pending = order["status"] == "APPROVED" and paypal.faults.meets("capture", "pending") is not None
-            return 201, *paypal.bank.capture(order_id, client_id, pending=pending)
+            again = order["status"] == "COMPLETED" and paypal.faults.meets("capture", "recapture") is not None
+            return 201, *paypal.bank.capture(order_id, client_id, pending=pending, again=again)
 
         return await paypal.answer(request, "capture", act, key_scope=f"capture:{order_id}")
 

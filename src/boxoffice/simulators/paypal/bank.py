@@ -1,6 +1,6 @@
 """What the simulated PayPal does with money: orders, approvals, captures, refunds. Pure decisions over the ledger.
 
-One capture per order, refunds never above the capture: kept here whatever the platform asks for.
+One capture per order (unless told to forget it), refunds never above the capture: kept here whatever is asked for.
 """
 
 import json
@@ -84,15 +84,15 @@ class Bank:
         )  # fmt: skip
         return Fact("CHECKOUT.ORDER.APPROVED", "checkout-order", self.order_view(order_id))
 
-    def capture(self, order_id: str, client_id: str, *, pending: bool) -> tuple[Record, Fact]:
-        """Take the money of an approved order, once.
+    def capture(self, order_id: str, client_id: str, *, pending: bool, again: bool = False) -> tuple[Record, Fact]:
+        """Take the money of an approved order, once; ``again``: as often as it is asked for.
 
         :raises RefusedError: ORDER_NOT_APPROVED, ORDER_ALREADY_CAPTURED, or the issue of a declined instrument.
         """
         order = self.order(order_id, client_id)
-        if order["status"] == "COMPLETED":
+        if order["status"] == "COMPLETED" and not again:
             raise unprocessable("ORDER_ALREADY_CAPTURED", "Order already captured.")
-        if order["status"] != "APPROVED":
+        if order["status"] not in {"APPROVED", "COMPLETED"}:
             raise unprocessable("ORDER_NOT_APPROVED", "Payer has not yet approved the Order for payment.")
         if order["decline"]:
             self.ledger.do(

@@ -18,7 +18,9 @@ Call = Literal[
     "transactions",
     "webhook",
 ]
-Kind = Literal["slow", "lose", "stumble", "refuse", "throttle", "decline", "pending", "repeat", "shuffle", "drop"]
+Kind = Literal[
+    "slow", "lose", "stumble", "refuse", "throttle", "decline", "pending", "recapture", "repeat", "shuffle", "drop"
+]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,8 +28,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     ``slow``: answer ``seconds`` late, after doing it; ``lose``: do it, then drop the connection; ``stumble``: do it,
     then answer ``status``; ``refuse``: answer ``status`` without doing it; ``throttle``: answer 429; ``decline``,
-    ``pending``: what captures come to; webhooks only: ``repeat`` each ``copies`` times, ``shuffle`` their order,
-    ``drop`` them. ``times``: how often, 0 for until told otherwise.
+    ``pending``: what captures come to; ``recapture``: capture an order again, as a provider does whose only guard is
+    the request's id; webhooks only: ``repeat`` each ``copies`` times, ``shuffle`` their order, ``drop`` them.
+    ``times``: how often, 0 for until told otherwise.
     """
 
     on: Call = "*"

@@ -1,0 +1,101 @@
+"""Things between a use case and the outside that stop it at a chosen point, so that a race is a scenario and no luck."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from boxoffice.kernel.ids import OrderId
+from boxoffice.runtime.database import Database
+
+SOON_MS = 150
+GRACE_MS = 40
+"""A hold that must run out while somebody acts does so after this long, by the database's clock."""
+
+END_SOON = """
+WITH ends AS (UPDATE orders SET hold_expires_at = clock_timestamp() + make_interval(secs => $2 / 1000.0)
+               WHERE order_id = $1 RETURNING order_id, event_id, user_id, hold_expires_at),
+clock AS (UPDATE customer_limits l SET clock_until = e.hold_expires_at FROM ends e
+           WHERE l.event_id = e.event_id AND l.user_id = e.user_id)
+UPDATE event_seats s SET hold_expires_at = e.hold_expires_at FROM ends e WHERE s.order_id = e.order_id
+"""
+
+
+async def ends_soon(database: Database, order_id: OrderId) -> None:
+    """Let a hold run out shortly."""
+    await database.fetch(END_SOON, order_id, SOON_MS)
+
+
+async def wait_for_the_end() -> None:
+    """Wait until the hold that ends soon has ended."""
+    await asyncio.sleep((SOON_MS + GRACE_MS) / 1000)
+
+
+class PausingDatabase:
+    """A database whose next statement with a certain passage waits for something to happen first."""
+
+    def __init__(self, database: Database, before: str, happens: Callable[[], Awaitable[Any]]) -> None:
+        self._database = database
+        self._before = before
+        self._happens: Callable[[], Awaitable[Any]] | None = happens
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    @asynccontextmanager
+    async def transaction(self, **options: Any) -> AsyncIterator[Any]:
+        async with self._database.transaction(**options) as tx:
+            yield _PausingConnection(tx, self._meet)
+
+    async def _meet(self, sql: str) -> None:
+        if self._happens is not None and self._before in sql:
+            happens, self._happens = self._happens, None
+            await happens()
+
+
+class _PausingConnection:
+    def __init__(self, connection: Any, meet: Callable[[str], Awaitable[None]]) -> None:
+        self._connection = connection
+        self._meet = meet
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._connection, name)
+        if name not in {"fetch", "fetchrow", "fetchval", "execute"}:
+            return found
+
+        async def call(sql: str, *arguments: Any) -> Any:
+            await self._meet(sql)
+            return await found(sql, *arguments)
+
+        return call
+
+
+class Meeting:
+    """A provider that answers ``get`` only when so many have asked: they all act on the same knowledge."""
+
+    def __init__(self, provider: Any, parties: int) -> None:
+        self._provider = provider
+        self._meeting = asyncio.Barrier(parties)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
+
+    async def get(self, provider_ref: str) -> Any:
+        order = await self._provider.get(provider_ref)
+        await self._meeting.wait()
+        return order
+
+
+class Counting:
+    """A provider that counts how often it is asked how an order stands."""
+
+    def __init__(self, provider: Any) -> None:
+        self._provider = provider
+        self.asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._provider, name)
+
+    async def get(self, provider_ref: str) -> Any:
+        self.asked += 1
+        return await self._provider.get(provider_ref)
