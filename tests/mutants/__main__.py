@@ -58,6 +58,7 @@ class Recorder:
         return {
             "mutants_total": len(listed),
             "mutants_caught": sum(entry["caught"] for entry in listed),
+            "names": [mutant.name for mutant in MUTANTS],
             "cases": len(CASES),
             "seconds": round(seconds, 1),
             "list": listed,

@@ -1,9 +1,11 @@
 """Mutants of paying, confirming and cancelling: what keeps seats, tickets and money together."""
 
+from functools import partial
+
 import asyncpg
 from tests.mutants.case import Case, Mutant, code, schema, statement
 from tests.mutants.oracles import judge
-from tests.mutants.pauses import PausingDatabase, ends_soon, wait_for_the_end
+from tests.mutants.pauses import SOON_S, PausingDatabase, ends_after, in_time, until_over
 from tests.mutants.room import Room
 from tests.support.payments import tolerating
 from tests.support.sales import SIGNER, hold, put_on_sale
@@ -42,20 +44,28 @@ async def somebody_writes_a_second_ticket(room: Room) -> None:
 
 async def the_hold_ends_while_its_owner_starts_to_pay(room: Room) -> None:
     """Between the look at the order and the seats the hold runs out, and somebody else takes one of them over."""
+    await in_time(partial(_pays_too_late, room))
+    await judge(room)
+
+
+async def _pays_too_late(room: Room, seconds: float) -> bool:
     till = await room.till()
     order_id, user_id = await till.hold(2)
-    mine = till.seats[:2]
-    await ends_soon(till.database, order_id)
+    last = till.seats[till.taken - 1]
+    looked = False
+    await ends_after(till.database, order_id, seconds)
 
     async def taken_over() -> None:
-        await wait_for_the_end()
-        await hold(till.database, mine[1:])
+        nonlocal looked
+        looked = True
+        await until_over(till.database, order_id)
+        await hold(till.database, [last])
 
     slow = till.through(database=PausingDatabase(till.database, "SET state = 'paying'", taken_over))
     answer = await tolerating(lambda: slow.start(order_id, user_id))
     if isinstance(answer, DomainError):
         room.meet(answer.code)
-    await judge(room)
+    return looked
 
 
 async def a_seat_is_lost_before_the_confirmation(room: Room) -> None:
@@ -77,12 +87,21 @@ async def a_seat_is_lost_before_the_confirmation(room: Room) -> None:
 async def a_hold_is_confirmed_after_somebody_else_bought(room: Room) -> None:
     """A free order's hold runs out while it is confirmed; another customer takes the seats over and confirms first."""
     database = await room.database()
-    mine = await put_on_sale(database, 2, price=0, event_id=FREE_EVENT)
+    free = iter(await put_on_sale(database, 2 * len(SOON_S), price=0, event_id=FREE_EVENT))
+    await in_time(lambda seconds: _confirms_too_late(room, [next(free), next(free)], seconds))
+    await judge(room)
+
+
+async def _confirms_too_late(room: Room, mine: list[SeatId], seconds: float) -> bool:
+    database = await room.database()
     order_id, user_id = await hold(database, mine, event_id=FREE_EVENT)
-    await ends_soon(database, order_id)
+    looked = False
+    await ends_after(database, order_id, seconds)
 
     async def sold_to_another() -> None:
-        await wait_for_the_end()
+        nonlocal looked
+        looked = True
+        await until_over(database, order_id)
         other, owner = await hold(database, mine, event_id=FREE_EVENT)
         await _confirm(database, other, owner)
 
@@ -91,7 +110,7 @@ async def a_hold_is_confirmed_after_somebody_else_bought(room: Room) -> None:
         await _confirm(slow, order_id, user_id)
     except (DomainError, asyncpg.UniqueViolationError) as refusal:
         room.meet(type(refusal).__name__)
-    await judge(room)
+    return looked
 
 
 async def _confirm(database: "Database | PausingDatabase", order_id: OrderId, user_id: UserId) -> None:

@@ -8,10 +8,10 @@ import asyncpg
 import msgspec
 from tests.mutants.case import Attack, Case, Defect, Mutant, routine, schema, statement
 from tests.mutants.oracles import breach, judge
-from tests.mutants.pauses import ends_soon, wait_for_the_end
+from tests.mutants.pauses import ends_after, in_time, is_over, until_blocked, until_over
 from tests.mutants.room import Path_, Room
 from tests.support.payments import tolerating
-from tests.support.sales import EVENT, hold
+from tests.support.sales import EVENT
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import OrderId, SeatId, UserId
@@ -71,12 +71,18 @@ async def somebody_wants_what_is_held(path: Path_, room: Room) -> None:
 
 async def the_hold_ends_while_the_next_one_waits(room: Room) -> None:
     """A retry waits for the first try's key (which fails in the end); the wanted seat's hold ends meanwhile."""
+    await in_time(partial(_waits_for_its_key, room))
+    await judge(room)
+
+
+async def _waits_for_its_key(room: Room, seconds: float) -> bool:
     till = await room.till()
-    order_id, _ = await hold(till.database, till.seats[:1])
+    order_id, _ = await till.hold(1)
+    seat = till.seats[till.taken - 1]
     user = UserId(uuid4())
     call = IdempotentCall.of(principal=user, key="again", route="POST /bookings/reserve", body=b"{}")
     assert call is not None
-    await ends_soon(till.database, order_id)
+    await ends_after(till.database, order_id, seconds)
     first_try = await till.database.pool.acquire()
     try:
         transaction = first_try.transaction()
@@ -85,53 +91,68 @@ async def the_hold_ends_while_the_next_one_waits(room: Room) -> None:
             "INSERT INTO idempotency_keys (principal, key, route, fingerprint) VALUES ($1, $2, $3, $4)",
             call.principal, call.key, call.route, call.fingerprint,
         )  # fmt: skip
-        waiting = asyncio.create_task(wanted(room, "plain", wish(till.seats[0], user_id=user), call))
-        await wait_for_the_end()
-        assert not waiting.done()
+        waiting = asyncio.create_task(wanted(room, "plain", wish(seat, user_id=user), call))
+        await until_blocked(till.database, waiting)
+        began_before = not await is_over(till.database, order_id)
+        await until_over(till.database, order_id)
         await transaction.rollback()
     finally:
         await till.database.pool.release(first_try)
     if await waiting is None:
         raise breach("history", "a seat whose hold was over was refused as taken")
     room.meet("the database's own clock, after the wait")
-    await judge(room)
+    return began_before
 
 
 async def the_customers_clock_ends_while_a_hold_waits(path: Path_, room: Room) -> None:
     """A second hold of a customer waits for their count; the first one's time, which the second would share, ends."""
+    await in_time(partial(_waits_for_its_count, path, room))
+    await judge(room)
+
+
+async def _waits_for_its_count(path: Path_, room: Room, seconds: float) -> bool:
     till = await room.till()
-    order_id, user = await hold(till.database, till.seats[:1])
-    await ends_soon(till.database, order_id)
+    order_id, user = await till.hold(1)
+    seat = till.seats[till.taken]
+    till.taken += 1
+    await ends_after(till.database, order_id, seconds)
     async with till.database.transaction() as other:
         await other.fetch("SELECT 1 FROM customer_limits WHERE user_id = $1 FOR UPDATE", user)
-        waiting = asyncio.create_task(wanted(room, path, wish(till.seats[1], user_id=user)))
-        await wait_for_the_end()
-        assert not waiting.done()
+        waiting = asyncio.create_task(wanted(room, path, wish(seat, user_id=user)))
+        await until_blocked(till.database, waiting)
+        began_before = not await is_over(till.database, order_id)
+        await until_over(till.database, order_id)
     answer = await waiting
     assert answer is not None
     seconds = msgspec.json.decode(answer)["expiresInSeconds"]
     if seconds <= 0:
         raise breach("history", f"a hold was answered with yes, and had ended {-seconds} s before")
     room.meet("a new clock began after the wait")
-    await judge(room)
+    return began_before
 
 
 async def the_hold_ends_while_paying_waits_for_a_lock(room: Room) -> None:
     """Somebody else keeps the order's record for a moment, and the hold runs out meanwhile."""
+    await in_time(partial(_waits_for_its_order, room))
+    await judge(room)
+
+
+async def _waits_for_its_order(room: Room, seconds: float) -> bool:
     till = await room.till()
     order_id, user_id = await till.hold(2)
-    await ends_soon(till.database, order_id)
+    await ends_after(till.database, order_id, seconds)
     async with till.database.transaction() as other:
         await other.fetch("SELECT 1 FROM orders WHERE order_id = $1 FOR UPDATE", order_id)
         paying = asyncio.create_task(tolerating(lambda: till.start(order_id, user_id)))
-        await wait_for_the_end()
-        assert not paying.done()
+        await until_blocked(till.database, paying)
+        began_before = not await is_over(till.database, order_id)
+        await until_over(till.database, order_id)
     answer = await paying
     if isinstance(answer, DomainError):
         room.meet(answer.code)
     else:
         raise breach("history", "a hold whose time was over was accepted for paying")
-    await judge(room)
+    return began_before
 
 
 async def two_halves_of_the_limit_at_once(path: Path_, room: Room) -> None:
@@ -145,8 +166,7 @@ async def two_halves_of_the_limit_at_once(path: Path_, room: Room) -> None:
         )  # fmt: skip
         rest = till.seats[MOST_OF_IT : 2 * MOST_OF_IT]
         waiting = asyncio.create_task(wanted(room, path, wish(*rest, user_id=user)))
-        await wait_for_the_end()
-        assert not waiting.done()
+        await until_blocked(till.database, waiting)
     await waiting
     await judge(room)
 

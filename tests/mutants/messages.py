@@ -30,7 +30,7 @@ from boxoffice.services.search.domain import listing
 from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.take_changes import Intake
 
-PATIENCE_S = 5.0
+PATIENCE_S = 30.0
 MANY = 3
 """Messages of one read are taken together, a single one by itself."""
 

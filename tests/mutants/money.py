@@ -166,10 +166,10 @@ CLAIM_FIRST = """\
         fence = await payments.claim(tx, payment.payment_id)
     if fence is None:
         return
-    outcome: CaptureOutcome
+    outcome = captured_or_not(order)
 """
 NO_CLAIM_YET = """\
-    outcome: CaptureOutcome
+    outcome = captured_or_not(order)
 """
 OUTCOME = "    match outcome:\n        case Captured():"
 CLAIM_LAST = """\

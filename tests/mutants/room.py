@@ -28,8 +28,8 @@ from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 
 PLACES = 40
 """Seats of the event that is on sale; the last ones are for whoever makes a batch of two."""
-LOCK_TIMEOUT_MS = 3_000
-STATEMENT_TIMEOUT_MS = 8_000
+LOCK_TIMEOUT_MS = 15_000
+STATEMENT_TIMEOUT_MS = 20_000
 """Much longer than in production: scenarios wait on purpose, and a busy machine makes the wait longer."""
 
 Path_ = Literal["plain", "gathered"]

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from tests.support.audit import assert_clean
-from tests.support.payments import OTHER_MERCHANT, SLOW_S, Simulated, Till, tolerating
+from tests.support.payments import IMPATIENT_S, OTHER_MERCHANT, SLOW_S, Simulated, Till, client_of, tolerating
 
 from boxoffice.services.sales.domain.payment import PaymentState
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
@@ -49,7 +49,8 @@ class TestFaults:
         if on == "token":
             till.paypal.post("forget-tokens")
         till.paypal.fault(kind, on, times=times, seconds=SLOW_S, status=500)
-        order_id, _ = await buy_and_cancel(till)
+        async with client_of(till.paypal.simulator, read_timeout_s=IMPATIENT_S) as impatient:
+            order_id, _ = await buy_and_cancel(till.through(provider=impatient) if kind == "slow" else till)
         till.paypal.behave()
         await till.rest()
         await till.check(order_id)  # type: ignore[arg-type]

@@ -27,8 +27,10 @@ from boxoffice.simulators.paypal import launch
 
 PUBLIC_URL = "http://shop.example.org"
 WINDOW = timedelta(minutes=10)
-READ_TIMEOUT_S = 0.4
-"""So that a slow provider costs a test little."""
+READ_TIMEOUT_S = 15.0
+"""Longer than a busy machine lets the simulator wait for its turn."""
+IMPATIENT_S = 0.4
+"""So that a provider that is slow on purpose costs a test little."""
 SLOW_S = 0.6
 NOW = timedelta(0)
 OTHER_MERCHANT = "other-merchant:another-secret-of-nobody"
