@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -19,17 +20,17 @@ from tests.support.payments import Crash, Steps, StumblingDatabase
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages import catalog
 from boxoffice.contracts.messages.sales import ORDER_TOPIC
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime import inbox
+from boxoffice.runtime.bus import Bus, Consumer
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.relay import Relay
-from boxoffice.services.sales.consumers import consumers as sales_consumers
 from boxoffice.services.sales.usecases import confirm_order, settle_payment
-from boxoffice.services.sales.usecases.tell_seed_topics import CONSUMER
 from boxoffice.services.search.consumers import consumer as search_consumer
 from boxoffice.services.search.domain import listing
 from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.take_changes import Intake
 
+CONSUMER = "counting"
 PATIENCE_S = 30.0
 MANY = 3
 """Messages of one read are taken together, a single one by itself."""
@@ -85,9 +86,9 @@ async def a_consumer_dies_within_its_effect(messages: int, room: Room) -> None:
         relay = Relay(service="sales", database=till.database, bus=bus)
         while await relay.carry_once():
             pass
-        async with bus.consuming(_seed_topics(StumblingDatabase(till.database, steps))):
+        async with bus.consuming(_counting(StumblingDatabase(till.database, steps))):
             await _until(lambda: _answer(len(steps.taken) >= steps.die_at), "the consumer never began")
-        async with bus.consuming(_seed_topics(till.database)):
+        async with bus.consuming(_counting(till.database)):
             await _until(lambda: _caught_up(redis), "the stream was never read to its end")
         wrong = missing_and_phantom(
             await _ids(till.database, "SELECT message_id FROM outbox WHERE topic = $1", ORDER_TOPIC),
@@ -103,8 +104,18 @@ async def _ids(database: Database, sql: str, name: str) -> set[str]:
     return {str(record["message_id"]) for record in await database.fetch(sql, name)}
 
 
-def _seed_topics(database: Any) -> list[Any]:
-    return [found for found in sales_consumers(database) if found.name == CONSUMER]
+def _counting(database: Any) -> list[Consumer]:
+    """A consumer whose effect is its record in the inbox, of one message or of several in one transaction."""
+
+    async def take_many(messages: Sequence[Envelope]) -> None:
+        async with database.transaction() as tx:
+            for message in messages:
+                await inbox.first_time(tx, consumer=CONSUMER, message_id=message.message_id)
+
+    async def take(message: Envelope) -> None:
+        await take_many([message])
+
+    return [Consumer(name=CONSUMER, topics=[ORDER_TOPIC], take=take, take_many=take_many)]
 
 
 async def _answer(value: bool) -> bool:  # noqa: FBT001 - a condition that needs no asking
