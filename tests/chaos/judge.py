@@ -12,6 +12,9 @@ from typing import Any
 
 import asyncpg
 import httpx
+import msgspec
+import redis.asyncio
+from redis.exceptions import RedisError
 from tests.chaos.buyers import Crowd
 from tests.chaos.nemesis import COPIES, ENDED_DB
 from tests.chaos.town import Town
@@ -32,12 +35,13 @@ SELECT (SELECT count(*) FROM payments WHERE state IN ('created', 'capturing', 'a
 """
 TOLD = "SELECT message_id::text AS id, type FROM outbox WHERE topic = 'sales.order.v1'"
 INBOX = "SELECT message_id::text AS id FROM inbox WHERE consumer = $1"
-TAKES: dict[tuple[str, str], set[str] | None] = {
-    ("sales", "sales-summary"): None,
-    ("sales", "sales-seed-topics"): {"held", "released", "confirmed", "exchanged", "cancelled"},
-    ("notification", "notification"): {"confirmed", "cancelled", "refunded"},
+MAILED = {"confirmed", "cancelled", "refunded"}
+"""Messages of an order whose effect must happen once, for it is a mail; notification's inbox tells which it took."""
+COPIED = {
+    "reservation-notification-topic": {"held", "released"},
+    "tickets-notification-topic": {"confirmed", "exchanged", "cancelled"},
 }
-"""Which messages of an order each consumer must take; none: all."""
+"""The seed's topics, and what of an order's messages is told there too."""
 TICKETS = "SELECT ticket_id::text AS ticket, order_id::text AS booking, seat_id, state <> 'void' AS live FROM tickets"
 HALTED = "SELECT event_id, halted_because FROM event_terms WHERE halted_because IS NOT NULL"
 PAYMENTS = "SELECT payment_id::text AS payment, provider_ref, state FROM payments"
@@ -125,7 +129,7 @@ class Judge:
         """Wait until nothing is open any more; returns how long it took."""
         began = time.monotonic()
         while time.monotonic() - began < QUIET_WITHIN_S:
-            with suppress(*ENDED_DB):
+            with suppress(*ENDED_DB, RedisError):
                 [row] = await self.town.look(OPEN)
                 if row["n"] == 0 and not await self._behind():
                     break
@@ -133,17 +137,29 @@ class Judge:
         return time.monotonic() - began
 
     async def _behind(self) -> list[str]:
-        """Say what consumers have yet to take, took twice, or took of nobody."""
-        told = await self.town.look(TOLD)
-        everything = {row["id"] for row in told}
-        found = []
-        for (service, consumer), types in TAKES.items():
-            taken = [row["id"] for row in await self.town.look(INBOX, consumer, service=service)]
-            due = {row["id"] for row in told if types is None or row["type"].removeprefix("sales.order.") in types}
-            # What it may take besides (other topics) is not judged; what it must take of orders is.
-            mine = [one for one in taken if one in due or (service == "sales" and one not in everything)]
-            found += effects.missing_and_phantom(due, {consumer: mine})
-        return found
+        """Say which effects are missing or of nobody, and what is on the bus that should not be, or is not and should."""
+        type_of = {row["id"]: row["type"].removeprefix("sales.order.") for row in await self.town.look(TOLD)}
+        due = {one for one, type_ in type_of.items() if type_ in MAILED}
+        taken = [row["id"] for row in await self.town.look(INBOX, "notification", service="notification")]
+        # What it takes besides (other topics) is not judged; what it must take of orders is.
+        found = effects.missing_and_phantom(due, {"notification": [one for one in taken if one in due]})
+        told = await self._on_bus("sales.order.v1")
+        if phantoms := told.keys() - type_of.keys():
+            found.append(f"{len(phantoms)} messages are on the bus that were never committed, such as {min(phantoms)}")
+        for topic, types in COPIED.items():
+            wanted = {one for one in told if type_of.get(one) in types}
+            if differ := wanted ^ (await self._on_bus(topic)).keys():
+                found.append(f"{topic} and the orders' topic differ by {len(differ)} messages, such as {min(differ)}")
+        return found + effects.out_of_order(told.values())
+
+    async def _on_bus(self, topic: str) -> dict[str, tuple[str, int]]:
+        """Read what a stream holds, in its order: key and version by id, a repeat at its first place."""
+        async with redis.asyncio.Redis.from_url(self.town.direct_valkey()) as client:
+            entries = [msgspec.json.decode(fields[b"m"]) for _, fields in await client.xrange(topic)]
+        first: dict[str, tuple[str, int]] = {}
+        for one in entries:
+            first.setdefault(one["messageId"], (one["key"], one["version"]))
+        return first
 
     async def verdict(self) -> Verdict:
         """Ask every checker."""
