@@ -13,6 +13,7 @@ import msgspec
 
 import boxoffice
 from boxoffice.cli import exits
+from boxoffice.contracts.http import live
 from boxoffice.contracts.messages import catalog, identity, sales
 from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime import settings
@@ -89,6 +90,14 @@ def message_schemas() -> dict[str, str]:
     }
 
 
+def live_schemas() -> dict[str, str]:
+    """Write a JSON Schema of what the live house says, and of what a client may say."""
+    said = {"schemas/live/house.json": live.LiveMessage, "schemas/live/resume.json": live.Resume}
+    return {
+        name: json.dumps(msgspec.json.schema(shape), indent=2, sort_keys=True) + "\n" for name, shape in said.items()
+    }
+
+
 def openapi() -> dict[str, str]:
     """Write the OpenAPI document that the gateway serves."""
     from boxoffice.apps import all as everything
@@ -110,6 +119,7 @@ def pages() -> dict[str, str]:
         "docs/errors.md": errors_page(),
         **state_pages(),
         **message_schemas(),
+        **live_schemas(),
         **openapi(),
     }
 

@@ -15,7 +15,6 @@ from tests.support.shop import Shop
 pytestmark = pytest.mark.xdist_group("shop")
 
 LATER = {
-    "WS /events/{id}/live",
     "WS /notifications/live",
     "GET /organisations/{id}/members",
     "GET /organisations/{id}/api-keys",

@@ -8,6 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from boxoffice.runtime.frame_protocol import FrameProtocol
+
 
 class _Server(uvicorn.Server):
     @contextmanager
@@ -16,13 +18,21 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Any, *, lifespan: str = "off") -> AsyncIterator[str]:
-    """Serve an application at a free port; its address."""
+async def served(app: Any, *, lifespan: str = "off", send_buffer: int | None = None) -> AsyncIterator[str]:
+    """Serve an application at a free port; its address. ``send_buffer``: bytes the kernel keeps for a slow client."""
     listener = socket.socket()
+    if send_buffer is not None:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     listener.bind(("127.0.0.1", 0))
     server = _Server(
         uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan=lifespan, ws="websockets-sansio", proxy_headers=False
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan=lifespan,
+            ws=FrameProtocol,
+            ws_per_message_deflate=False,
+            proxy_headers=False,
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))

@@ -11,12 +11,15 @@ import uvloop
 
 from boxoffice.cli.exits import CommandError, Exit
 from boxoffice.cli.signals import AskedToStopError, StopSignals
+from boxoffice.runtime.frame_protocol import FrameProtocol
 
 GRACE_S = 20
 """How long requests may finish after we were asked to stop; below the 30 s that process managers usually give."""
 KEEP_ALIVE_S = 30
 BACKLOG = 2048
 MAX_HEADER_BYTES = 16 * 1024
+MAX_SOCKET_BYTES = 16 * 1024
+"""Of one message from a client over a WebSocket; what it may say takes a few dozen."""
 WATCH_S = 0.5
 
 Watch = Callable[[], Exception | None]
@@ -110,9 +113,9 @@ async def _serve(
 ) -> None:
     server = _Server(
         uvicorn.Config(
-            app, loop="none", http="httptools", ws="websockets-sansio", lifespan="off", log_config=None,
-            access_log=False, server_header=False, proxy_headers=False, backlog=BACKLOG,
-            timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GRACE_S,
+            app, loop="none", http="httptools", ws=FrameProtocol, ws_per_message_deflate=False,
+            ws_max_size=MAX_SOCKET_BYTES, lifespan="off", log_config=None, access_log=False, server_header=False,
+            proxy_headers=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GRACE_S,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         )
     )  # fmt: skip

@@ -19,6 +19,7 @@ class Category(StrEnum):
     TOO_MANY = "too_many"
     UNAVAILABLE = "unavailable"
     NOT_IMPLEMENTED = "not_implemented"
+    UPGRADE_NEEDED = "upgrade_needed"
 
 
 class DomainError(Exception):

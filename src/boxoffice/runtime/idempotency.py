@@ -4,12 +4,13 @@ Refusals are not remembered (the transaction that held the key rolls back), so a
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
 from boxoffice.kernel.errors import Category, DomainError
-from boxoffice.runtime.database import Connection
+from boxoffice.runtime.database import Connection, Database
 
 MAX_KEY_LENGTH = 200
 """Longer than any UUID or ULID that clients send; a bound for the index."""
@@ -119,3 +120,14 @@ async def finish(tx: Connection, call: IdempotentCall | None, answer: Answer) ->
             answer.body,
         )
     return answer
+
+
+async def known(database: Database, calls: Sequence[IdempotentCall]) -> set[tuple[UUID, str]]:
+    """Tell which of these calls' keys have an answer already: (principal, key)."""
+    records = await database.fetch(
+        "SELECT principal, key FROM idempotency_keys k"
+        " JOIN unnest($1::uuid[], $2::text[]) AS asked (principal, key) USING (principal, key)",
+        [call.principal for call in calls],
+        [call.key for call in calls],
+    )
+    return {(UUID(int=record["principal"].int), record["key"]) for record in records}

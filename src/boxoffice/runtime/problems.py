@@ -33,6 +33,7 @@ STATUS: Mapping[Category, int] = {
     Category.TOO_MANY: 429,
     Category.UNAVAILABLE: 503,
     Category.NOT_IMPLEMENTED: 501,
+    Category.UPGRADE_NEEDED: 426,
 }
 MEDIA_TYPE = "application/problem+json"
 SERVER_ERROR = 500
@@ -77,6 +78,8 @@ def refusal(error: DomainError, *, service: str) -> Response[bytes]:
         headers["Retry-After"] = str(error.context["retryAfterSeconds"])
     if error.category is Category.UNAUTHENTICATED:
         headers["WWW-Authenticate"] = "Bearer"
+    if error.category is Category.UPGRADE_NEEDED:
+        headers["Upgrade"] = "websocket"
     return problem(
         status=STATUS[error.category], code=error.code, title=error.title, detail=error.detail, headers=headers,
         **error.context,

@@ -101,6 +101,9 @@ class Settings:
     smtp_tls: bool = _setting("STARTTLS with the mail server.", default=False)
     mail_from: str = _setting("Sender of mails.", "tickets@example.org")
 
+    live_clients: int = _setting("Clients that may follow houses live at one process (about 40 kB each).", 10_000)
+    live_clients_per_address: int = _setting("The same from one address: an office, or a phone network's exit.", 200)
+
     search_index_dir: str = _setting("Folder of the search index.", "")
 
     def complaints(self) -> list[str]:
@@ -132,6 +135,8 @@ class Settings:
                 "refresh_days",
                 "rate_limit_burst",
                 "auth_rate_limit_burst",
+                "live_clients",
+                "live_clients_per_address",
             )
             if getattr(self, name) < 1
         )

@@ -28,6 +28,20 @@ REQUESTS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5),
 )  # fmt: skip
 REFUSALS = Counter("boxoffice_refusals_total", "Expected refusals, by code.", ["service", "code"])
+HOUSES = Counter(
+    "boxoffice_house_pictures_total", "Pictures of houses, by how a process came by them.", ["source"]
+)  # fmt: skip
+EARLY_NO = Counter(
+    "boxoffice_early_no_total", "Hopeless holds refused before the database, or let through.", ["outcome"]
+)
+LIVE_CLIENTS = Gauge("boxoffice_live_clients", "Clients that follow a house live.")
+LIVE_LATE = Counter(
+    "boxoffice_live_late_total", "Clients too slow for a step of a house, by what became of them.", ["outcome"]
+)
+LIVE_SECONDS = Histogram(
+    "boxoffice_live_broadcast_seconds", "Time to hand one step of a house to everybody who watches it.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+)  # fmt: skip
 OUTBOX_AGE = Gauge("boxoffice_outbox_oldest_seconds", "Age of the oldest record not yet on the bus.", ["service"])
 MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and outcome.", ["consumer", "outcome"])
 HOLDS_TOGETHER = Histogram(

@@ -52,6 +52,14 @@ class NotImplementedYetError(DomainError):
     title: ClassVar[str] = "This version does not have this yet"
 
 
+class UpgradeNeededError(DomainError):
+    """A WebSocket's address was asked like a page."""
+
+    code: ClassVar[str] = "request.upgrade_needed"
+    category: ClassVar[Category] = Category.UPGRADE_NEEDED
+    title: ClassVar[str] = "This address is a WebSocket"
+
+
 class Model(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """A body on the way in: camelCase, and a field that we do not know is an error."""
 

@@ -399,8 +399,12 @@ class TestBookings:
         assert (await apps.bookings.get(f"/bookings/{booking}", headers=headers)).json()["status"] == "RELEASED"
         assert (await reserve(apps, apps.buyer()[1], ticketIds=seats)).status_code == 201
 
-    async def test_later_calls_say_so(self, apps: Apps) -> None:
-        problem(await apps.tickets.get(f"/events/{EVENT}/live"), 501, "request.not_implemented")
+    async def test_the_live_house_is_a_websocket(self, apps: Apps) -> None:
+        problem(await apps.tickets.get(f"/events/{EVENT}/live"), 404, "sales.event_not_found")
+        await put_on_sale(apps.database, 2)
+        answer = await apps.tickets.get(f"/events/{EVENT}/live")
+        problem(answer, 426, "request.upgrade_needed")
+        assert answer.headers["upgrade"] == "websocket"
 
 
 class TestConfirm:

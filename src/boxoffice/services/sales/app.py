@@ -22,14 +22,17 @@ from boxoffice.runtime.jobs import running
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.settings import Settings
-from boxoffice.services.sales.api import bookings, changes, documents, payments, reserving, tickets
+from boxoffice.services.sales.api import bookings, changes, documents, houses, payments, reserving, tickets
+from boxoffice.services.sales.api.live import live_socket
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
 from boxoffice.services.sales.jobs import WATCH_TIMEOUT_MS, payment_jobs, sale_jobs, watch_jobs
 from boxoffice.services.sales.providers import Providers
 from boxoffice.services.sales.providers.opened import open_providers
+from boxoffice.services.sales.store.shared_houses import SharedHouses
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
-from boxoffice.services.sales.usecases.read_availability import Houses
+from boxoffice.services.sales.usecases.keep_houses import Houses
+from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
 SERVICE = "sales"
@@ -39,7 +42,7 @@ AUDITOR_CONNECTIONS = 2
 
 def build_tickets(settings: Settings, peers: Peers) -> Litestar:
     """Build the process that shows what is on sale, and tickets."""
-    return _build("tickets", [*tickets.ROUTES, *documents.ROUTES], settings, peers)
+    return _build("tickets", [*tickets.ROUTES, *houses.ROUTES, *documents.ROUTES], settings, peers, shows=True)
 
 
 def build_bookings(settings: Settings, peers: Peers, *, providers: Providers | None = None) -> Litestar:
@@ -61,6 +64,7 @@ def _build(
     settings: Settings,
     peers: Peers,
     *,
+    shows: bool = False,
     sells: bool = False,
     pays: bool = False,
     providers: Providers | None = None,
@@ -68,7 +72,7 @@ def _build(
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            opened = await _open(stack, process, settings, peers, providers or {})
+            opened = await _open(stack, process, settings, peers, providers or {}, follows=shows or sells)
             app.state.parts = opened
             app.state.payment_desk = payments.PaymentDesk(
                 till=opened.till,
@@ -76,7 +80,7 @@ def _build(
                 window=timedelta(minutes=settings.payment_minutes),
             )
             if sells:
-                await _sell(stack, settings, opened.database)
+                await _sell(stack, settings, opened)
             if pays:
                 await stack.enter_async_context(running(payment_jobs(opened.till)))
             yield
@@ -86,7 +90,14 @@ def _build(
     async def database_answers() -> None:
         await app.state.parts.database.fetchval("SELECT 1")
 
+    def open_parts() -> Parts:
+        found: Parts = app.state.parts
+        return found
+
     verifier = TokenVerifier(peers.jwks, issuer=settings.token_issuer)
+    live = live_socket(
+        open_parts, verifier, most=settings.live_clients, most_per_address=settings.live_clients_per_address
+    )  # fmt: skip
     app = web.make_app(
         process,
         routes=routes,
@@ -94,13 +105,23 @@ def _build(
         ready={"database": database_answers},
         lifespan=[lifespan],
         dependencies={"parts": parts},
-        hot_paths=[reserving.hot_path(lambda: app.state.parts, verifier)] if sells else (),
+        hot_paths=[
+            *([houses.availability_path(open_parts)] if shows else []),
+            *([reserving.hot_path(open_parts, verifier)] if sells else []),
+        ],
+        hot_sockets=[live] if shows else [],
     )
     return app
 
 
 async def _open(
-    stack: AsyncExitStack, process: str, settings: Settings, peers: Peers, more_providers: Providers
+    stack: AsyncExitStack,
+    process: str,
+    settings: Settings,
+    peers: Peers,
+    more_providers: Providers,
+    *,
+    follows: bool,
 ) -> Parts:
     database = await stack.enter_async_context(
         Database.open(settings.sales_database_url, size=settings.database_pool_size, name=f"{SERVICE}-{process}")
@@ -109,16 +130,24 @@ async def _open(
     providers = {**await stack.enter_async_context(open_providers(settings)), **more_providers}
     till = Settling(database=database, providers=providers, signer=signer)
     desk = await stack.enter_async_context(HoldDesk.open(database))
-    return Parts(database=database, holds=desk, houses=Houses(database), peers=peers, signer=signer, till=till)
+    is_shared = follows and bool(settings.redis_url)
+    shared = await stack.enter_async_context(SharedHouses.open(settings.redis_url)) if is_shared else None
+    pictures = Houses(database, shared)
+    await stack.enter_async_context(pictures.running())
+    return Parts(
+        database=database, holds=EarlyNo(desk, pictures, database), houses=pictures, peers=peers, signer=signer,
+        till=till,
+    )  # fmt: skip
 
 
-async def _sell(stack: AsyncExitStack, settings: Settings, database: Database) -> None:
+async def _sell(stack: AsyncExitStack, settings: Settings, opened: Parts) -> None:
+    database = opened.database
     redis = Redis.from_url(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     bus = Bus(redis)
     relay = Relay(service=SERVICE, database=database, bus=bus, copies=SEED_TOPICS)
     await stack.enter_async_context(relay.running())
-    await stack.enter_async_context(bus.consuming(consumers(database)))
+    await stack.enter_async_context(bus.consuming(consumers(database, opened.houses)))
     auditor = await stack.enter_async_context(
         Database.open(
             settings.sales_database_url, size=AUDITOR_CONNECTIONS, name=f"{SERVICE}-auditor",

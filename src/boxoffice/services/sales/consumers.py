@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages import catalog, identity
 from boxoffice.contracts.messages.sales import ORDER_TOPIC, OrderFact
@@ -9,9 +11,25 @@ from boxoffice.kernel.ids import EventId, UserId
 from boxoffice.runtime.bus import Consumer
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.usecases import erase_customer, summarise_sales, take_event_terms
+from boxoffice.services.sales.usecases.keep_houses import Houses
+
+HOUSES = "sales-houses"
+"""Tells every process which houses changed; a repeat only has a house read once more, so it needs no inbox."""
 
 
-def consumers(database: Database) -> list[Consumer]:
+class HouseOfEvent(msgspec.Struct, frozen=True, rename="camel"):
+    """Of an event's fact, its id: nothing else is read."""
+
+    event_id: int
+
+
+class HouseOfOrder(msgspec.Struct, frozen=True, rename="camel"):
+    """Of an order's fact, which house it is about."""
+
+    event: HouseOfEvent
+
+
+def consumers(database: Database, houses: Houses) -> list[Consumer]:
     """List what sales listens to; each notes in its own transaction what it took."""
 
     async def take_event(message: Envelope) -> None:
@@ -21,6 +39,7 @@ def consumers(database: Database) -> list[Consumer]:
             fact=message.read(catalog.EventFact),
             version=message.version,
         )
+        await houses.tell([EventId(message.read(HouseOfEvent).event_id)])
 
     async def take_user(message: Envelope) -> None:
         if message.type_ == "identity.user.erased":
@@ -36,6 +55,12 @@ def consumers(database: Database) -> list[Consumer]:
     async def take_order(message: Envelope) -> None:
         await take_orders([message])
 
+    async def touch_house(message: Envelope) -> None:
+        await touch_houses([message])
+
+    async def touch_houses(messages: Sequence[Envelope]) -> None:
+        await houses.tell({EventId(message.read(HouseOfOrder).event.event_id) for message in messages})
+
     return [
         Consumer(name=take_event_terms.CONSUMER, topics=[catalog.TOPIC], take=take_event),
         Consumer(name=erase_customer.CONSUMER, topics=[identity.TOPIC], take=take_user),
@@ -43,4 +68,5 @@ def consumers(database: Database) -> list[Consumer]:
             name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order, take_many=take_orders,
             replaces=["sales-seed-topics"],
         ),
+        Consumer(name=HOUSES, topics=[ORDER_TOPIC], take=touch_house, take_many=touch_houses),
     ]  # fmt: skip

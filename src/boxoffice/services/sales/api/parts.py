@@ -12,8 +12,8 @@ from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.peers import Peers
-from boxoffice.services.sales.usecases.gather_holds import HoldDesk
-from boxoffice.services.sales.usecases.read_availability import Houses
+from boxoffice.services.sales.usecases.keep_houses import Houses
+from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
 NO_STORE = [ResponseHeader(name="Cache-Control", value="no-store", description="personal: kept by nobody")]
@@ -31,7 +31,7 @@ class Parts:
     """The database, the desk for holds, the pictures of the houses, the key that signs tickets, the payments' needs."""
 
     database: Database
-    holds: HoldDesk
+    holds: EarlyNo
     houses: Houses
     peers: Peers
     signer: KeyRing
@@ -59,5 +59,9 @@ def written(body: bytes, *, status: int) -> Response[bytes]:
 
 def is_known(request: Request[Any, Any, Any], tag: str) -> bool:
     """Whether the client already has the answer with this entity tag (RFC 9110, If-None-Match, weak comparison)."""
-    known = request.headers.get("if-none-match", "")
+    return knows(request.headers.get("if-none-match", ""), tag)
+
+
+def knows(known: str, tag: str) -> bool:
+    """Whether a client that sent ``If-None-Match: known`` has the answer with this entity tag."""
     return known.strip() == "*" or tag in {entry.strip().removeprefix("W/").strip('"') for entry in known.split(",")}

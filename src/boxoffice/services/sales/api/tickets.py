@@ -13,7 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Meta
 
-from boxoffice.kernel.ids import EventId, SeatId, UserId, seat_id
+from boxoffice.kernel.ids import EventId, SeatId, UserId, event_of, seat_id
 from boxoffice.kernel.money import BadMoneyError, Money
 from boxoffice.runtime import authn, idempotency, web
 from boxoffice.runtime.authn import Caller
@@ -62,10 +62,8 @@ from boxoffice.services.sales.usecases.create_event_seats import (
     price_hall,
     terms_for,
 )
-from boxoffice.services.sales.usecases.read_availability import HouseView
 from boxoffice.services.sales.usecases.read_tickets import (
     MOST_IDS,
-    check_visible,
     seats_by_ids,
     seats_of_event,
     tag_of_seats,
@@ -169,6 +167,7 @@ class TicketsController(Controller):
             every = chain(priced, *(area.places() for area in admission))
             created = msgspec.json.encode([_new_seat(event, seat) for seat in every])
             await idempotency.finish(tx, call, Answer(status=CREATED, body=created))
+        await parts.houses.tell([event.event_id])
         return written(created, status=CREATED)
 
     @get(
@@ -217,29 +216,8 @@ class TicketsController(Controller):
             organisations=caller.organisation_ids(),
             blocked=data.status == "BLOCKED",
         )
+        await parts.houses.tell({event_of(seat) for seat in seat_ids})
         return [seat_view(record) for record in records]
-
-
-@get(
-    "/events/{event_id:int}/availability",
-    responses={OK: ResponseSpec(data_container=HouseView, generate_examples=False)},
-    opt=web.refuses(EventNotFoundError),
-)
-async def availability(
-    request: Request[Any, Any, Any], maybe_caller: Caller | None, parts: Parts, event_id: int
-) -> Response[bytes]:
-    """Show the whole house in one small answer, two bits a place; a picture, at most 100 ms old."""
-    house = await parts.houses.look(EventId(event_id))
-    check_visible(house.event, maybe_caller.organisation_ids() if maybe_caller else [])
-    if is_known(request, house.tag):
-        return _cacheable(b"", house.event, house.tag, status=NOT_MODIFIED)
-    return _cacheable(house.body, house.event, house.tag)
-
-
-@get("/events/{event_id:int}/live", opt=web.refuses(web.NotImplementedYetError))
-async def live(event_id: int) -> None:  # noqa: ARG001 - the contract's shape
-    """Follow the house live. Not yet: ask for the availability."""
-    raise web.NotImplementedYetError("The live house comes with a later version; ask for /availability.")
 
 
 async def _priced(
@@ -324,4 +302,4 @@ def _cacheable(body: bytes, event: EventTerms, tag: str, *, status: int = OK) ->
     return Response(content=body, status_code=status, media_type=JSON, headers=headers)
 
 
-ROUTES: list[Any] = [TicketsController, availability, live]
+ROUTES: list[Any] = [TicketsController]

@@ -57,6 +57,14 @@ class SeatsTakenError(DomainError):
         self.contested = contested
 
 
+class TooManyClientsError(DomainError):
+    """More clients follow houses live than this process, or one address, may have."""
+
+    code: ClassVar[str] = "sales.too_many_clients"
+    category: ClassVar[Category] = Category.TOO_MANY
+    title: ClassVar[str] = "Too many clients follow live at the moment"
+
+
 class NotEnoughSeatsError(DomainError):
     """There are not that many free places, or not side by side; ``contested``: some are just being freed."""
 
