@@ -1,21 +1,38 @@
 """The whole path in Chromium, as a person walks it: search, seats, hold, pay, tickets, mail, cancel."""
 
+import base64
+import random
 import re
 import time
+import zlib
+from contextlib import closing
 from typing import Any
 
+import httpx
 import pytest
 import zxingcpp
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
 from tests.browser.conftest import Opening, Watched
 from tests.support.shop import DEMO_PASSWORD, Shop
+
+from boxoffice.kernel.ids import EventId, seat_id
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2, "has_touch": True, "is_mobile": True}
 HEARD_WITHIN_S = 20.0
 SHARP = {"device_scale_factor": 2}
+LOSS = 0.3
+IS_LIVE = "document.querySelector('seat-map').live.isLive"
+SHOWN_HASH = "document.querySelector('seat-map').live.hash()"
+NO_SOCKETS = """
+window.WebSocket = class extends EventTarget {
+  static OPEN = 1;
+  constructor() { super(); setTimeout(() => this.dispatchEvent(new CloseEvent("close", { code: 1006 }))); }
+  close() {}
+};
+"""
 
 
 def first_event(shop: Shop) -> dict[str, Any]:
@@ -41,6 +58,20 @@ def misspelt(event: dict[str, Any]) -> str:
     words = sorted(re.findall(r"[A-Za-z]{6,}", event["name"]), key=len)
     assert words, event["name"]
     return str(words[-1][:3] + words[-1][4:])
+
+
+def servers_hash(shop: Shop, event_id: int) -> str:
+    with shop.client() as api:
+        states = api.get(f"/events/{event_id}/availability").json()["states"]
+    return f"{zlib.crc32(base64.b64decode(states)):08x}"
+
+
+def hold_place(buyer: httpx.Client, event_id: int, place: int) -> str:
+    answer = buyer.post(
+        "/bookings/reserve", json={"eventId": event_id, "ticketIds": [seat_id(EventId(event_id), place)]}
+    )
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["bookingId"])
 
 
 def register(page: Page, name: str) -> str:
@@ -188,7 +219,9 @@ class TestTwoBuyers:
             for place in places:
                 one.page.locator(f"[data-place='{place}']").click(force=True)
             expect(one.page.locator(".chosen li")).to_have_count(3)
-            # The first is taken while the page looks on.
+            # The first is taken while the page looks on: it hears of it, and does not ask.
+            one.page.wait_for_function(IS_LIVE)
+            one.page.route("**/availability", lambda route: route.abort())
             other.page.locator(f"[data-place='{places[0]}']").click(force=True)
             other.page.click("[data-hold]")
             other.page.wait_for_url("**/bookings/*")
@@ -196,7 +229,7 @@ class TestTwoBuyers:
             expect(one.page.locator(".chosen li")).to_have_count(2)
             one.screen("lost-while-looking", whole=False)
             # The second is taken behind its back.
-            one.page.route("**/availability", lambda route: route.abort())
+            one.page.evaluate("document.querySelector('seat-map').live.stop()")
             other.page.goto(f"/events/{event['id']}")
             house_is_ready(other.page)
             other.page.locator(f"[data-place='{places[1]}']").click(force=True)
@@ -207,7 +240,46 @@ class TestTwoBuyers:
             house_is_ready(one.page)
             expect(one.page.locator(".chosen li")).to_have_count(1)
             one.screen("lost-at-the-hold", whole=False)
-            one.wrong = [word for word in one.wrong if "availability" not in word and "ERR_FAILED" not in word]
+
+
+class TestLiveHouse:
+    def test_is_asked_for_now_and_then_where_no_socket_opens(self, shop: Shop, open_page: Opening) -> None:
+        event = first_event(shop)
+        with open_page() as watched, closing(shop.client("buyer@example.org")) as buyer:
+            page = watched.page
+            page.add_init_script(NO_SOCKETS)
+            page.goto(f"/events/{event['id']}")
+            house_is_ready(page)
+            place = int(page.locator("path.seat.free").nth(600).get_attribute("data-place") or "")
+            booking = hold_place(buyer, event["id"], place)
+            expect(page.locator(f"[data-place='{place}']")).to_have_class(re.compile("held"))
+            buyer.delete(f"/bookings/{booking}/hold")
+
+    def test_a_page_that_loses_messages_ends_with_the_servers_hash(self, shop: Shop, open_page: Opening) -> None:
+        event = first_event(shop)
+        chance, lost = random.Random(4), []
+
+        def lossy(client: WebSocketRoute) -> None:
+            def pass_on(message: str | bytes) -> None:
+                if chance.random() < LOSS:
+                    lost.append(message)
+                else:
+                    client.send(message)
+
+            client.connect_to_server().on_message(pass_on)
+
+        with open_page() as watched, closing(shop.client("buyer@example.org")) as buyer:
+            page = watched.page
+            page.route_web_socket(re.compile(r"/live(\?|$)"), lossy)
+            page.goto(f"/events/{event['id']}")
+            house_is_ready(page)
+            deadline = time.monotonic() + HEARD_WITHIN_S
+            while not lost or page.evaluate(SHOWN_HASH) != servers_hash(shop, event["id"]):
+                place = int(page.locator("path.seat.free").nth(700).get_attribute("data-place") or "")
+                buyer.delete(f"/bookings/{hold_place(buyer, event['id'], place)}/hold")
+                page.evaluate("document.querySelector('seat-map').live.check()")
+                page.wait_for_timeout(100)
+                assert time.monotonic() < deadline, (len(lost), page.evaluate(SHOWN_HASH))
 
 
 class TestWithoutScripts:

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from boxoffice.contracts.http.live import LiveCurrent, LiveDelta, LiveMessage, LiveSnapshot
 from boxoffice.services.sales.domain.availability import pack, unpack
 
-SOON_S = 10.0
+SOON_S = 30.0
 """Much longer than anything here takes, on a machine that others use too."""
 
 

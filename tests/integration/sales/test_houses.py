@@ -108,11 +108,11 @@ class TestProcesses:
         seats = await put_on_sale(database, 20)
         order_id, _ = await hold(database, seats[:2])
         await database.fetch(
-            "UPDATE event_seats SET hold_expires_at = clock_timestamp() + interval '700 ms' WHERE order_id = $1",
+            "UPDATE event_seats SET hold_expires_at = clock_timestamp() + interval '3 s' WHERE order_id = $1",
             order_id,
         )
         await database.fetch(
-            "UPDATE orders SET hold_expires_at = clock_timestamp() + interval '700 ms' WHERE order_id = $1", order_id
+            "UPDATE orders SET hold_expires_at = clock_timestamp() + interval '3 s' WHERE order_id = $1", order_id
         )
         await agree(processes, free=18)
         await agree(processes, free=20)  # nobody told them

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.live import LiveClient, eventually, following
+from tests.support.live import SOON_S, LiveClient, eventually, following
 from tests.support.sales import EVENT, event_fact, hold, put_on_sale
 from tests.support.sales_apps import Apps, running_apps
 from tests.support.servers import served
@@ -120,9 +120,10 @@ class TestFollow:
             for _ in random_steps(kept, 200, seed):
                 await asyncio.sleep(0.005)
             # A client that lost the very last message learns of it by the next one, or by asking now and then.
-            while client.hash != kept.hash:
-                await client.resume()
-                await asyncio.sleep(0.05)
+            async with asyncio.timeout(SOON_S):
+                while client.hash != kept.hash:
+                    await client.resume()
+                    await asyncio.sleep(0.05)
             reader.cancel()
             assert client.version == kept.version
             assert client.lost > 20
@@ -139,9 +140,8 @@ class TestFollow:
             reader = asyncio.create_task(follow_for_ever(client))
             for _ in random_steps(kept, 50, seed=1):
                 await asyncio.sleep(0.005)
-            await asyncio.sleep(0.2)
+            await eventually(lambda: client.lost > 5)
             reader.cancel()
-            assert client.lost > 5
             assert client.hash != kept.hash
 
 
@@ -169,7 +169,7 @@ class TestSlowClient:
                 assert watcher._task is not None, "it should be waited for"
                 assert watcher.version is not None
                 assert watcher.version < kept.version
-                await asyncio.wait_for(client.until_version(kept.version), 20)
+                await asyncio.wait_for(client.until_version(kept.version), SOON_S)
                 assert client.hash == kept.hash
                 assert len(client.seen) < steps / 2
                 assert isinstance(client.seen[-1], LiveSnapshot | LiveDelta)
@@ -180,14 +180,17 @@ class TestSlowClient:
         with small_socket() as raw:
             host, port = live.address.removeprefix("http://").split(":")
             raw.connect((host, int(port)))
-            async with following(live.address, EVENT, sock=raw, max_queue=1), following(live.address, EVENT) as quick:
+            async with (
+                following(live.address, EVENT, sock=raw, max_queue=1, close_timeout=0.1),
+                following(live.address, EVENT) as quick,
+            ):
                 await quick.next()
                 chance, codes = random.Random(1), bytearray(5_000)
                 for _ in range(400):
                     for _ in range(200):
                         codes[chance.randrange(5_000)] = chance.randrange(4)
                     step(kept, codes)
-                    await asyncio.wait_for(quick.until_version(kept.version), 5)
+                    await asyncio.wait_for(quick.until_version(kept.version), SOON_S)
                 assert quick.hash == kept.hash
                 assert quick.asked == 0
 

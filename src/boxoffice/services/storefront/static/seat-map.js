@@ -1,6 +1,7 @@
 // The house of an event: the plan, who may have which seat now, and what this visitor chose.
 //
-// The plan is one SVG for ever; prices come with the page; states come from the API every few seconds, two bits a place.
+// The plan is one SVG for ever; prices come with the page; states come live, two bits a place.
+import { LiveHouse, decode, showFree, unpack } from "./live-house.js";
 import { SeatList } from "./seat-list.js";
 import { SeatView } from "./seat-view.js";
 
@@ -10,8 +11,6 @@ import { SeatView } from "./seat-view.js";
  * @property {number} x @property {number} y @property {string} [mark] @property {number} level @property {SVGElement} shape
  */
 
-const POLL_MS = 2500;
-const SLOWEST_POLL_MS = 30000;
 const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = "0123456789abcdefghijklmnopqrstuvwxyz";
 const LOOKS = 6;
@@ -48,17 +47,17 @@ export class SeatMap extends HTMLElement {
     /** What the buyer is told of places with a limited view, by place. */
     this.notices = JSON.parse(dataset.notices || "{}");
     this.isOpen = dataset.open === "yes";
-    this.states = unpack(dataset.states);
+    this.states = unpack(decode(dataset.states));
     /** @type {Seat[]} */ this.seats = [];
     /** @type {Map<number, Seat>} chosen, in the order of choosing */ this.mine = new Map();
-    this.wait = POLL_MS;
+    this.live = new LiveHouse(dataset.event, ({ states, free }) => this.take(states, free));
     this.piece = (name) => this.querySelector(`[data-${name}]`);
     this.showLegend();
     this.begin();
   }
 
   disconnectedCallback() {
-    clearTimeout(this.timer);
+    this.live.stop();
   }
 
   async begin() {
@@ -71,8 +70,7 @@ export class SeatMap extends HTMLElement {
     const lost = wanted.map((place) => this.byPlace.get(place)).filter((seat) => seat && !this.choose(seat, { quietly: true }));
     if (lost.length) this.tellLost(lost);
     this.showChoice();
-    this.timer = setTimeout(() => this.poll(), this.wait);
-    document.addEventListener("visibilitychange", () => { if (!document.hidden) this.pollSoon(); });
+    this.live.start();
     this.dataset.ready = "yes";
   }
 
@@ -301,6 +299,12 @@ export class SeatMap extends HTMLElement {
       const item = document.createElement("li");
       const words = document.createElement("span");
       words.textContent = name(seat);
+      if (told(seat).length) {
+        const notice = document.createElement("strong");
+        notice.className = "small notice";
+        notice.textContent = told(seat).join(" · ");
+        words.append(document.createElement("br"), notice);
+      }
       const cost = document.createElement("b");
       cost.textContent = price(this.levels[seat.level]);
       const away = document.createElement("button");
@@ -338,33 +342,6 @@ export class SeatMap extends HTMLElement {
     this.say(`${names} ${lost.length === 1 ? "was" : "were"} just taken by somebody else and ${lost.length === 1 ? "is" : "are"} no longer in your choice.`, "bad");
   }
 
-  pollSoon() {
-    clearTimeout(this.timer);
-    this.poll();
-  }
-
-  async poll() {
-    try {
-      if (!document.hidden) await this.ask();
-      this.wait = POLL_MS;
-    } catch {
-      this.wait = Math.min(this.wait * 2, SLOWEST_POLL_MS);
-    }
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.poll(), this.wait);
-  }
-
-  /** Ask for the states now; the browser sends the ETag of the answer it has. */
-  async ask() {
-    const answer = await fetch(`/api/v1/events/${this.dataset.event}/availability`, { cache: "no-cache" });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const tag = answer.headers.get("etag");
-    if (tag && tag === this.tag) return;
-    this.tag = tag;
-    const house = await answer.json();
-    this.take(unpack(house.states), house.free);
-  }
-
   /** @param {Uint8Array} states */
   take(states, free) {
     const before = this.states;
@@ -383,8 +360,7 @@ export class SeatMap extends HTMLElement {
     const counts = this.levels.map(() => 0);
     for (const seat of this.seats) if (states[seat.place] === FREE) counts[seat.level] += 1;
     counts.forEach((count, level) => { const part = this.querySelector(`[data-level-free="${level}"]`); if (part) part.textContent = `${count} free`; });
-    const badge = document.querySelector("[data-free]");
-    if (badge && free > 0) badge.textContent = `${free.toLocaleString("en-US")} ${free === 1 ? "place" : "places"} free`;
+    showFree(free);
   }
 }
 
@@ -410,14 +386,6 @@ function total(levels) {
   const digits = String(minor).padStart(scale + 1, "0");
   const decimal = scale ? `${digits.slice(0, -scale)}.${digits.slice(-scale)}` : digits;
   return `${grouped(decimal)} ${levels[0].currency}`;
-}
-
-/** Read two bits a place, place 0 in the lowest bits of byte 0. @returns {Uint8Array} */
-function unpack(text) {
-  const bytes = atob(text ?? "");
-  const states = new Uint8Array(bytes.length * 4);
-  for (let place = 0; place < states.length; place += 1) states[place] = (bytes.charCodeAt(place >> 2) >> (2 * (place & 3))) & 3;
-  return states;
 }
 
 function nearest(seats, distance) {

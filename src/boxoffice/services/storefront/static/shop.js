@@ -1,12 +1,14 @@
 // What every page loads: it registers the elements and leaves everything else to the page. Without it all forms work.
 import { SuggestBox } from "./suggest.js";
 import { TimeLeft } from "./clock.js";
+import { LivePlaces } from "./live-house.js";
 import { SeatMap } from "./seat-map.js";
 
 document.documentElement.classList.add("js");
 customElements.define("suggest-box", SuggestBox);
 customElements.define("time-left", TimeLeft);
 customElements.define("seat-map", SeatMap);
+customElements.define("live-places", LivePlaces);
 
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.closest("form").requestSubmit());
