@@ -82,10 +82,10 @@ export class LiveHouse {
 
   /** Say what we have, once until there is an answer; without one the connection is dead, whatever it looks like. */
   check() {
-    if (!this.isLive) return void this.pollSoon();
+    if (this.socket?.readyState !== WebSocket.OPEN) return void this.pollSoon();
     if (this.answering !== undefined) return;
     this.answering = setTimeout(() => this.socket.close(), ANSWER_MS);
-    this.socket.send(JSON.stringify({ resume: this.version, hash: this.hash() }));
+    this.socket.send(JSON.stringify({ resume: this.version ?? 0, hash: this.hash() }));
   }
 
   answered() {
