@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import EventId, SeatId, UserId
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.gathering import Gathering, Waiting
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
@@ -28,6 +29,8 @@ LOCK_EVENT = "SELECT pg_advisory_xact_lock($1)"
 CALL = """
 SELECT place_hold($1, $2, ARRAY[$3::bigint], NULL, NULL, false, $4, $5, 'bench', '\\x00', NULL, gen_random_uuid(), NULL)
 """
+CLAIM = "SELECT granted FROM claim_places($1, 'Standing', $2)"
+"""All of one batch are for the one event that is measured."""
 
 Hold = Callable[[int, int, int], Awaitable[bool]]
 """Holds one seat (event, seat, which caller asks); false when somebody else has it."""
@@ -60,6 +63,43 @@ async def desk(asked: dict[str, Any]) -> AsyncIterator[Hold]:
             return await held_by(holds.place(wish, call))
 
         yield hold
+
+
+@asynccontextmanager
+async def places(asked: dict[str, Any]) -> AsyncIterator[Hold]:
+    """Our holds of general admission: one place each, wherever it is; what waits is decided together."""
+    async with (
+        Database.open(asked["sales_url"], size=CONNECTIONS, name="bench") as database,
+        HoldDesk.open(database) as holds,
+    ):
+
+        async def hold(event_id: int, _seat: int, _caller: int) -> bool:
+            user_id = UserId(uuid4())
+            body = b'{"eventId":%d,"quantity":1}' % event_id
+            call = IdempotentCall.of(principal=user_id, key=str(uuid4()), route=ROUTE, body=body)
+            return await held_by(holds.place(Wish(user_id=user_id, event_id=EventId(event_id), quantity=1), call))
+
+        yield hold
+
+
+@asynccontextmanager
+async def claims(asked: dict[str, Any]) -> AsyncIterator[Hold]:
+    """The claim of places alone, gathered as our holds are: what a counter row does, and which places they are."""
+    async with Database.open(asked["sales_url"], size=CONNECTIONS, name="bench") as database:
+
+        async def decide(batch: list[Waiting[int, bool]]) -> None:
+            async with database.connection() as connection:
+                granted = await connection.fetchval(CLAIM, batch[0].ask, [1] * len(batch))
+            for waiting, one in zip(batch, granted, strict=True):
+                waiting.answer(one)
+
+        line: Gathering[int, bool] = Gathering(decide, apart=None, lanes=1, most_together=asked["callers"])
+        async with line.open():
+
+            async def hold(event_id: int, _seat: int, _caller: int) -> bool:
+                return await line.ask(event_id)
+
+            yield hold
 
 
 @asynccontextmanager
@@ -138,4 +178,6 @@ def locked_hold(pool: asyncpg.Pool, redis: "Redis") -> Callable[[int, int], Awai
     return hold
 
 
-HOLDERS: dict[str, Opened] = {"desk": desk, "plain": plain, "event_lock": event_lock, "seed": seed}
+HOLDERS: dict[str, Opened] = {
+    "desk": desk, "plain": plain, "event_lock": event_lock, "seed": seed, "places": places, "claims": claims,
+}  # fmt: skip

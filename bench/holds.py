@@ -15,7 +15,7 @@ CROWD = 64
 CROWDS = (1, 16, 256)
 """Beside 64: fewer rounds, since nothing is promised of them but of one."""
 SECONDS = 2.0
-ROUNDS, FEW_ROUNDS = 5, 3
+ROUNDS, FEW_ROUNDS = 3, 3
 LAST_SEATS = 500
 OURS = "our holds, gathered"
 PLAIN = "our reference path, one call a hold"
@@ -90,20 +90,18 @@ async def holds(house: House, say: Say, left: Left) -> Findings:
     """Direct holds, no contention. The reference is the quicker of the two functions that leave the same records."""
     await pgbench.prepare(house)
     ours, plain = spread(house, "desk", CROWD), spread(house, "plain", CROWD)
-    rivals = [reference(house, script, CROWD) for script in REFERENCES] if pgbench.is_here() else []
+    rivals = [reference(house, script, CROWD) for script in REFERENCES]
     others = [spread(house, "event_lock", CROWD), spread(house, "seed", CROWD)]
     crowd = [ours, *rivals, plain, *others]
     await interleaved(crowd, rounds=ROUNDS, say=say, left=left)
     found = Findings(contenders=list(crowd), records=[against(ours, rival) for rival in crowd[1:]])
-    if rivals:
-        found.keys["hold_direct_vs_pgbench"] = ratio(ours, quicker(rivals[:2]))
-        found.keys["hold_direct_vs_bare_update"] = ratio(ours, rivals[2])
+    found.keys["hold_direct_vs_pgbench"] = ratio(ours, quicker(rivals[:2]))
+    found.keys["hold_direct_vs_bare_update"] = ratio(ours, rivals[2])
     found.keys["hold_direct_connection_p99_ms"] = ours.middle("connection_p99_ms") or 0.0
     for clients in CROWDS:
         mine, one_by_one = spread(house, "desk", clients, seconds=1.5), spread(house, "plain", clients, seconds=1.5)
         few = [mine, one_by_one]
-        if rivals:
-            few += [reference(house, script, clients) for script in (pgbench.PLACE_HOLD, pgbench.BARE_UPDATE)]
+        few += [reference(house, script, clients) for script in (pgbench.PLACE_HOLD, pgbench.BARE_UPDATE)]
         await interleaved(few, rounds=FEW_ROUNDS if clients == 1 else 1, say=say, left=left)
         found.contenders += few
         found.records += [against(mine, rival) for rival in few[1:]]

@@ -43,6 +43,14 @@ INSERT INTO event_seats (event_id, seat_id, price_minor, currency)
 SELECT e, (e << 20) | n, 4950, 'USD' FROM unnest($1::bigint[]) e, generate_series(0, $2::int - 1) n
 """
 
+NEW_AREAS = """
+INSERT INTO ga_areas (event_id, area, first_place, capacity, price_minor, currency, free, n_free)
+SELECT e, 'Standing', 0, $2, 4950, 'USD', int4multirange(int4range(0, $2)), $2 FROM unnest($1::bigint[]) e
+"""
+PLACES_GONE = """
+SELECT (SELECT sum(capacity - n_free)::int FROM ga_areas), (SELECT coalesce(sum(n_seats), 0)::int FROM orders)
+"""
+
 
 @dataclass
 class House:
@@ -56,8 +64,11 @@ class House:
     postmaster: int
     _last: int = 0
 
-    async def fresh(self, *, events: int = 1, seats: int = SEATS) -> list[int]:
-        """Empty the sale and put new events on it, so that every round begins with the same; returns their ids."""
+    async def fresh(self, *, events: int = 1, seats: int = SEATS, places: int = 0) -> list[int]:
+        """Empty the sale and put new events on it, so that every round begins with the same; returns their ids.
+
+        ``places``: of the one area of general admission that each has.
+        """
         ids = list(range(self._last + 1, self._last + events + 1))
         self._last += events
         connection = await asyncpg.connect(self.sales_url)
@@ -66,6 +77,8 @@ class House:
             await connection.execute(NEW_EVENTS, ids)
             await connection.execute(NEW_LABELS, ids, seats)
             await connection.execute(NEW_SEATS, ids, seats)
+            if places:
+                await connection.execute(NEW_AREAS, ids, places)
             await connection.execute("ANALYZE event_terms, event_seats, event_seat_labels")
         finally:
             await connection.close()
@@ -76,6 +89,23 @@ class House:
         connection = await asyncpg.connect(self.sales_url)
         try:
             return int(await connection.fetchval("SELECT count(*) FROM event_seats WHERE state <> 'free'"))
+        finally:
+            await connection.close()
+
+    async def places_gone(self) -> tuple[int, int]:
+        """Count the places that are not free, as the areas say and as the orders say."""
+        connection = await asyncpg.connect(self.sales_url)
+        try:
+            gone, ordered = await connection.fetchrow(PLACES_GONE)
+        finally:
+            await connection.close()
+        return int(gone), int(ordered)
+
+    async def ran(self, statement: str, *values: object) -> None:
+        """Run one statement on the sale."""
+        connection = await asyncpg.connect(self.sales_url)
+        try:
+            await connection.execute(statement, *values)
         finally:
             await connection.close()
 

@@ -78,6 +78,7 @@ END $$
 COUNTER_TABLE = """
 CREATE TABLE IF NOT EXISTS bench_counter (event_id bigint PRIMARY KEY, sold bigint NOT NULL, capacity bigint NOT NULL)
 """
+NEW_COUNTER = "INSERT INTO bench_counter VALUES ($1, 0, $2)"
 TPS = re.compile(r"^tps = ([\d.]+)", re.MULTILINE)
 DONE = re.compile(r"^number of transactions actually processed: (\d+)", re.MULTILINE)
 
@@ -94,7 +95,12 @@ def version() -> str:
 
 
 async def prepare(house: House) -> None:
-    """Put the rival's function and the counter's table beside ours; fresh events empty the table too."""
+    """Put the rival's function and the counter's table beside ours; fresh events empty the table too.
+
+    :raises RuntimeError: when there is no pgbench: a ratio without it would be made up.
+    """
+    if not is_here():
+        raise RuntimeError("install pgbench first (Debian: apt-get install postgresql-contrib)")
     connection = await asyncpg.connect(house.sales_url)
     try:
         await connection.execute(LEAN_FUNCTION)

@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,13 +107,17 @@ def is_here() -> bool:
     return (HOME / "bin" / "gunicorn").exists()
 
 
-def install() -> str | None:
-    """Install it when it is missing; returns why it cannot be, or none."""
+def install(say: Callable[[str], None]) -> None:
+    """Install it when it is missing.
+
+    :raises RuntimeError: when it cannot be installed.
+    """
     if is_here():
-        return None
+        return
     python = shutil.which("python3.11")
     if python is None:
-        return "pretix needs Python 3.11, which is not here"
+        raise RuntimeError("pretix needs Python 3.11 (python3.11 on the PATH)")
+    say(f"installing pretix {VERSION} into {HOME}: about two minutes, once")
     for command in (
         [python, "-m", "venv", str(HOME)],
         [str(HOME / "bin" / "pip"), "install", "--quiet", *PACKAGES],
@@ -121,8 +125,7 @@ def install() -> str | None:
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             shutil.rmtree(HOME, ignore_errors=True)
-            return f"pretix cannot be installed: {run.stderr[-300:]}"
-    return None
+            raise RuntimeError(f"pretix cannot be installed: {run.stderr[-300:]}")
 
 
 @asynccontextmanager
