@@ -59,7 +59,7 @@ Handle = Callable[[Scope, Receive], Awaitable[Answer | PassedOn | None]]
 
 
 class HotPath:
-    """One call: its method and its whole path, where ``{}`` may stand for the last segment but one."""
+    """One call: its method and its whole path, where ``{}`` may stand for the last segment or the one before it."""
 
     def __init__(self, method: str, path: str, handle: Handle, *, route: str = "") -> None:
         self.method = method
@@ -88,7 +88,11 @@ class HotPaths:
 
     def find(self, method: str, path: str) -> HotPath | None:
         """Give the hot path of a call, if it is one."""
-        return self._paths.get((method, path)) or self._paths.get((method, with_hole(path)))
+        return (
+            self._paths.get((method, path))
+            or self._paths.get((method, with_hole(path)))
+            or self._paths.get((method, with_last_hole(path)))
+        )
 
     def socket(self, path: str) -> ASGIApp | None:
         """Give what serves a WebSocket, if we do."""
@@ -178,6 +182,11 @@ def with_hole(path: str) -> str:
     """Put ``{}`` in the place of a path's last segment but one."""
     before, _, last = path.rpartition("/")
     return f"{before.rpartition('/')[0]}/{HOLE}/{last}"
+
+
+def with_last_hole(path: str) -> str:
+    """Put ``{}`` in the place of a path's last segment."""
+    return f"{path.rpartition('/')[0]}/{HOLE}"
 
 
 def segment(path: str) -> str:

@@ -18,11 +18,12 @@ from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.bus import Bus
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.hotpaths import HotPath
 from boxoffice.runtime.jobs import running
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.settings import Settings
-from boxoffice.services.sales.api import bookings, changes, documents, houses, payments, reserving, tickets
+from boxoffice.services.sales.api import bookings, changes, documents, houses, paying, payments, reserving, tickets
 from boxoffice.services.sales.api.live import live_socket
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.consumers import consumers
@@ -30,6 +31,7 @@ from boxoffice.services.sales.jobs import WATCH_TIMEOUT_MS, payment_jobs, sale_j
 from boxoffice.services.sales.providers import Providers
 from boxoffice.services.sales.providers.opened import open_providers
 from boxoffice.services.sales.store.shared_houses import SharedHouses
+from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
@@ -74,7 +76,7 @@ def _build(
         async with AsyncExitStack() as stack:
             opened = await _open(stack, process, settings, peers, providers or {}, follows=shows or sells)
             app.state.parts = opened
-            app.state.payment_desk = payments.PaymentDesk(
+            app.state.payment_desk = paying.PaymentDesk(
                 till=opened.till,
                 public_url=settings.public_url.rstrip("/"),
                 window=timedelta(minutes=settings.payment_minutes),
@@ -94,6 +96,12 @@ def _build(
         found: Parts = app.state.parts
         return found
 
+    def hot_paths() -> list[HotPath]:
+        shown = [houses.availability_path(open_parts)] if shows else []
+        sold = [hot(open_parts, verifier) for hot in (reserving.hot_path, paying.confirm)] if sells else []
+        paid = [paying.create(lambda: app.state.payment_desk, verifier)] if pays else []
+        return [*shown, *sold, *paid]
+
     verifier = TokenVerifier(peers.jwks, issuer=settings.token_issuer)
     live = live_socket(
         open_parts, verifier, most=settings.live_clients, most_per_address=settings.live_clients_per_address
@@ -105,10 +113,7 @@ def _build(
         ready={"database": database_answers},
         lifespan=[lifespan],
         dependencies={"parts": parts},
-        hot_paths=[
-            *([houses.availability_path(open_parts)] if shows else []),
-            *([reserving.hot_path(open_parts, verifier)] if sells else []),
-        ],
+        hot_paths=hot_paths(),
         hot_sockets=[live] if shows else [],
     )
     return app
@@ -130,12 +135,14 @@ async def _open(
     providers = {**await stack.enter_async_context(open_providers(settings)), **more_providers}
     till = Settling(database=database, providers=providers, signer=signer)
     desk = await stack.enter_async_context(HoldDesk.open(database))
+    confirmations = await stack.enter_async_context(ConfirmDesk.open(till))
     is_shared = follows and bool(settings.redis_url)
     shared = await stack.enter_async_context(SharedHouses.open(settings.redis_url)) if is_shared else None
     pictures = Houses(database, shared)
     await stack.enter_async_context(pictures.running())
     return Parts(
-        database=database, holds=EarlyNo(desk, pictures, database), houses=pictures, peers=peers, signer=signer,
+        database=database, holds=EarlyNo(desk, pictures, database), confirmations=confirmations, houses=pictures,
+        peers=peers, signer=signer,
         till=till,
     )  # fmt: skip
 

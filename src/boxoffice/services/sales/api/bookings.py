@@ -9,12 +9,13 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from msgspec import Meta
 
-from boxoffice.kernel.ids import EventId, OrderId, PaymentId, UserId
+from boxoffice.kernel.ids import EventId, OrderId, UserId
 from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.idempotency import Answer
 from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageSize
 from boxoffice.services.sales.api.parts import MAX_BIGINT, NO_STORE, Parts, PublicId, call_of, written
+from boxoffice.services.sales.api.paying import ConfirmBody, confirmed
 from boxoffice.services.sales.api.reserving import ReserveBody, asked
 from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
 from boxoffice.services.sales.domain.refusals import (
@@ -39,7 +40,6 @@ from boxoffice.services.sales.domain.refusals import (
     WrongPaymentError,
 )
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
-from boxoffice.services.sales.usecases.confirm_for_buyer import confirm_for_buyer
 from boxoffice.services.sales.usecases.read_orders import orders_of_event, orders_of_user, show_order
 from boxoffice.services.sales.usecases.release_order import give_back_hold
 
@@ -50,12 +50,6 @@ PageNo = Annotated[int, QueryParameter(name="pageNo", ge=0, le=MAX_PAGE_NO)]
 EventFilter = Annotated[
     int | None, QueryParameter(name="eventId", ge=0, le=MAX_BIGINT, description="for the event's organisers")
 ]
-
-
-class ConfirmBody(web.Model, frozen=True):
-    """The payment that was made; left out for a free booking."""
-
-    payment_id: UUID | None = None
 
 
 class CancelBody(web.Model, frozen=True):
@@ -117,13 +111,7 @@ class BookingsController(Controller):
     )
     async def confirm(self, caller: Caller, parts: Parts, reservation_id: UUID, data: ConfirmBody) -> BookingView:
         """Confirm a booking whose payment was made, or a free one; repeating it gives the same answer."""
-        await confirm_for_buyer(
-            parts.till,
-            order_id=OrderId(reservation_id),
-            user_id=caller.user_id,
-            payment_id=None if data.payment_id is None else PaymentId(data.payment_id),
-        )
-        return await _shown(parts, caller, reservation_id)
+        return booking_view(await confirmed(parts, caller, reservation_id, data))
 
     @delete("/{booking_id:uuid}/hold", opt=web.refuses(OrderNotFoundError, WrongOrderStateError))
     async def give_back(self, caller: Caller, parts: Parts, booking_id: UUID) -> None:

@@ -12,6 +12,7 @@ from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.peers import Peers
+from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
@@ -28,10 +29,11 @@ PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The database, the desk for holds, the pictures of the houses, the key that signs tickets, the payments' needs."""
+    """The database, the desks for holds and confirmations, the pictures of the houses, the key that signs tickets."""
 
     database: Database
     holds: EarlyNo
+    confirmations: ConfirmDesk
     houses: Houses
     peers: Peers
     signer: KeyRing

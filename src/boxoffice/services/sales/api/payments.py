@@ -3,8 +3,6 @@
 A redirect or a webhook proves nothing: both only make us ask the provider's API (I13).
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,10 +14,11 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 from litestar.response import Redirect
 
-from boxoffice.kernel.ids import OrderId, PaymentId
+from boxoffice.kernel.ids import PaymentId
 from boxoffice.runtime import authn, web
 from boxoffice.runtime.idempotency import Answer, KeyReusedError
 from boxoffice.services.sales.api.parts import NO_STORE, call_of, written
+from boxoffice.services.sales.api.paying import PROVIDER_OF_REDIRECTS, CreateBody, PaymentDesk, StartedView, started
 from boxoffice.services.sales.domain.payment import (
     ForeignUrlError,
     ForgedWebhookError,
@@ -27,7 +26,6 @@ from boxoffice.services.sales.domain.payment import (
     NothingToPayError,
     Payment,
     PaymentNotFoundError,
-    PaymentState,
     ProviderRefusedError,
     ProviderSilentError,
     ProviderUnknownError,
@@ -43,28 +41,15 @@ from boxoffice.services.sales.domain.refusals import (
 from boxoffice.services.sales.store import payments
 from boxoffice.services.sales.usecases.abandon_payment import TURNED_BACK, abandon
 from boxoffice.services.sales.usecases.refund_payment import refund_payment
-from boxoffice.services.sales.usecases.settle_payment import Settling, settle
-from boxoffice.services.sales.usecases.start_payment import Wish, start_payment
+from boxoffice.services.sales.usecases.settle_payment import settle
 from boxoffice.services.sales.usecases.take_webhook import take_webhook
 
 CREATED = 201
 ACCEPTED = 202
 SEE_OTHER: Literal[303] = 303
-PROVIDER_OF_REDIRECTS = "paypal"
-"""Only PayPal sends people back with ``token``."""
 Token = Annotated[str, QueryParameter(name="token", max_length=200, description="The provider's id of its order.")]
-Url = Annotated[str, msgspec.Meta(max_length=4_000)]
 TicketName = int | UUID
 Named = Annotated[list[TicketName], msgspec.Meta(min_length=1, max_length=1_000)]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaymentDesk:
-    """What the handlers work with; ``window``: how long a buyer may take at the provider."""
-
-    till: Settling
-    public_url: str
-    window: timedelta
 
 
 async def payment_desk(state: State) -> PaymentDesk:
@@ -73,27 +58,10 @@ async def payment_desk(state: State) -> PaymentDesk:
     return found
 
 
-class CreateBody(web.Model, frozen=True):
-    """The booking to pay, how, and where to send the buyer back to (pages of this shop)."""
-
-    booking_id: UUID
-    provider: Annotated[str, msgspec.Meta(max_length=40)] = PROVIDER_OF_REDIRECTS
-    return_url: Url | None = None
-    cancel_url: Url | None = None
-
-
 class RefundBody(web.Model, frozen=True):
     """The tickets to refund, by their own id or their seat's; none: all that are left."""
 
     ticket_ids: Named | None = None
-
-
-class StartedView(web.View, frozen=True):
-    """A payment that waits for the buyer at ``approvalUrl``."""
-
-    payment_id: UUID
-    approval_url: str | None
-    status: str
 
 
 class PaymentView(web.View, frozen=True):
@@ -152,17 +120,7 @@ class PaymentController(Controller):
 
         A booking that is being paid answers with the payment that it has.
         """
-        wish = Wish(
-            order_id=OrderId(data.booking_id),
-            user_id=caller.user_id,
-            provider=data.provider.lower(),
-            return_url=data.return_url or desk.public_url,
-            cancel_url=data.cancel_url or data.return_url or desk.public_url,
-        )
-        answer = await start_payment(
-            desk.till.database, desk.till.providers, wish, public_url=desk.public_url, window=desk.window,
-            call=call_of(caller.user_id, idempotency_key, "payments.create", await request.body()), render=_started,
-        )  # fmt: skip
+        answer = await started(desk, caller.user_id, data, idempotency_key, await request.body())
         return written(answer.body, status=answer.status)
 
     @get("/success", status_code=SEE_OTHER, opt=web.refuses(PaymentNotFoundError))
@@ -248,15 +206,6 @@ def _back(payment: Payment, url: str) -> Redirect:
         url, order_id=payment.order_id, payment_id=payment.payment_id, status=payment.state.value.upper()
     )
     return Redirect(address, status_code=SEE_OTHER)
-
-
-def _started(payment: Payment) -> Answer:
-    waiting = payment.state is PaymentState.CREATED
-    view = StartedView(
-        payment_id=payment.payment_id, approval_url=payment.approval_url if waiting else None,
-        status=payment.state.value.upper(),
-    )  # fmt: skip
-    return Answer(status=CREATED, body=msgspec.json.encode(view))
 
 
 def _refunding(payment: Payment) -> Answer:

@@ -82,17 +82,17 @@ EVENT_SEEN = "SELECT true FROM provider_events WHERE provider = $1 AND provider_
 
 async def by_id(source: Database | Connection, payment_id: PaymentId) -> Payment | None:
     """Read a payment for the platform's own work."""
-    return _read(await source.fetchrow(BY_ID, payment_id))
+    return read(await source.fetchrow(BY_ID, payment_id))
 
 
 async def by_ref(database: Database, provider: str, provider_ref: str) -> Payment | None:
     """Find the payment of a provider's order."""
-    return _read(await database.fetchrow(BY_REF, provider, provider_ref))
+    return read(await database.fetchrow(BY_REF, provider, provider_ref))
 
 
 async def by_capture(database: Database, provider: str, capture_ref: str) -> Payment | None:
     """Find the payment of a provider's capture."""
-    return _read(await database.fetchrow(BY_CAPTURE, provider, capture_ref))
+    return read(await database.fetchrow(BY_CAPTURE, provider, capture_ref))
 
 
 async def visible_to(
@@ -104,12 +104,12 @@ async def visible_to(
     staff: bool,
 ) -> Payment | None:
     """Read a payment for its owner, an organiser of its event, or staff (I14: ownership is in the WHERE)."""
-    return _read(await database.fetchrow(VISIBLE, payment_id, user_id, list(organisations), staff))
+    return read(await database.fetchrow(VISIBLE, payment_id, user_id, list(organisations), staff))
 
 
 async def live_of(tx: Connection, order_id: OrderId) -> Payment | None:
     """Read the one payment of an order that has not ended in vain."""
-    return _read(await tx.fetchrow(LIVE, order_id))
+    return read(await tx.fetchrow(LIVE, order_id))
 
 
 async def begin(
@@ -162,7 +162,7 @@ async def due(tx: Connection, *, patience: timedelta, most: int) -> list[Payment
 
 async def captured_between(database: Database, provider: str, begin_at: datetime, end_at: datetime) -> list[Payment]:
     """List payments that were noted as captured between two instants."""
-    found = [_read(record) for record in await database.fetch(CAPTURED_BETWEEN, provider, begin_at, end_at)]
+    found = [read(record) for record in await database.fetch(CAPTURED_BETWEEN, provider, begin_at, end_at)]
     return [payment for payment in found if payment is not None]
 
 
@@ -176,7 +176,8 @@ async def note_event(tx: Connection, provider: str, event_id: str, payload: dict
     await tx.execute(NOTE_EVENT, provider, event_id, payload)
 
 
-def _read(record: Any | None) -> Payment | None:
+def read(record: Any | None) -> Payment | None:
+    """Make a payment of a record with the columns of ``SELECTED``."""
     if record is None:
         return None
     return Payment(

@@ -88,7 +88,7 @@ async def keep(tx: Connection, terms: EventTerms) -> bool:
 async def of_event(source: Database | Connection, event_id: EventId) -> EventTerms | None:
     """Read an event's terms."""
     record = await source.fetchrow(ONE, event_id)
-    return None if record is None else _read(record)
+    return None if record is None else read(record)
 
 
 async def sells_now(tx: Connection, event_id: EventId) -> bool:
@@ -98,7 +98,7 @@ async def sells_now(tx: Connection, event_id: EventId) -> bool:
 
 async def of_events(database: Database, event_ids: list[EventId]) -> dict[EventId, EventTerms]:
     """Read the terms of several events at once."""
-    return {record["event_id"]: _read(record) for record in await database.fetch(SEVERAL, event_ids)}
+    return {record["event_id"]: read(record) for record in await database.fetch(SEVERAL, event_ids)}
 
 
 async def halt(tx: Connection, event_id: EventId, because: str) -> bool:
@@ -118,7 +118,8 @@ async def halted(source: Database | Connection) -> list[tuple[EventId, str, str]
     ]
 
 
-def _read(record: Any) -> EventTerms:
+def read(record: Any) -> EventTerms:
+    """Make the terms of a record with the columns of ``SELECTED``."""
     return EventTerms(
         event_id=EventId(record["event_id"]), organisation_id=OrganisationId(plain_uuid(record["organisation_id"])),
         version=record["version"], status=record["status"], name=record["name"], starts_at=record["starts_at"],

@@ -10,19 +10,33 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.store import orders, payments
 from boxoffice.services.sales.usecases.confirm_order import ENDED_WELL, confirm_free
+from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
+from boxoffice.services.sales.usecases.read_orders import ShownOrder
 from boxoffice.services.sales.usecases.settle_payment import Settling, settle
 
 
 async def confirm_for_buyer(
-    till: Settling, *, order_id: OrderId, user_id: UserId, payment_id: PaymentId | None
-) -> None:
+    till: Settling,
+    *,
+    order_id: OrderId,
+    user_id: UserId,
+    payment_id: PaymentId | None,
+    desk: ConfirmDesk | None = None,
+) -> ShownOrder | None:
     """Confirm a customer's own order; a repeat changes nothing.
+
+    ``desk`` confirms the usual order together with others; whatever it leaves goes the whole way. Returns the order as
+    it is then when that is known without asking.
 
     :raises OrderNotFoundError: when it is not theirs.
     :raises WrongPaymentError: when the payment is not one of this order.
     :raises PaymentNeededError: when no payment of it was captured yet.
     :raises HoldExpiredError: when the seats were given back.
     """
+    if desk is not None and payment_id is not None:
+        confirmed = await desk.confirm(order_id, user_id, payment_id)
+        if confirmed is not None:
+            return confirmed
     order = await _own(till, order_id, user_id)
     if payment_id is not None:
         payment = await payments.by_id(till.database, payment_id)
@@ -31,12 +45,12 @@ async def confirm_for_buyer(
     if order.is_free:
         async with till.database.transaction() as tx:
             await confirm_free(tx, order_id=order_id, user_id=user_id, signer=till.signer)
-        return
+        return None
     if payment_id is not None and order.state not in ENDED_WELL:
         await settle(till, payment_id)
         order = await _own(till, order_id, user_id)
     if order.state in ENDED_WELL:
-        return
+        return None
     status = order.shown_state()
     if order.state is OrderState.RELEASED or (order.state is OrderState.HELD and order.expired):
         raise HoldExpiredError("Choose your seats again.", bookingId=str(order_id), bookingStatus=status)

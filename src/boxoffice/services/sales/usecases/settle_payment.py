@@ -60,13 +60,14 @@ async def settle(till: Settling, payment_id: PaymentId) -> Payment:
         return await _read(till, payment_id)
     provider = client_of(till.providers, payment)
     order = await provider.get(payment.provider_ref)
-    if not _may_go_on(payment, order, provider):
+    if not may_go_on(payment, order, provider):
         return payment
     await _capture(till, provider, payment, order)
     return await _read(till, payment_id)
 
 
-def _may_go_on(payment: Payment, order: ProviderOrder, provider: PaymentProvider) -> bool:
+def may_go_on(payment: Payment, order: ProviderOrder, provider: PaymentProvider) -> bool:
+    """Whether what the provider says lets us claim and capture; a disagreement is an alarm."""
     if order.state is not ProviderOrderState.ENDED:
         odd = disagreement(payment, order, payee=provider.payee)
         if odd is not None:

@@ -63,13 +63,29 @@ async def tell(
     )
     await outbox.append(
         tx, topic=ORDER_TOPIC, key=str(order.order_id), type_=type_, version=version,
-        body=OrderFact(
-            order_id=order.order_id, user_id=order.user_id, state=state.value, event=summary(event),
-            tickets=tuple(places), given=tuple(_ticket(ticket, {}) for ticket in given),
-            total=order.total.decimal(), currency=order.total.currency,
+        body=_fact(
+            order, event, state, places, given=tuple(_ticket(ticket, {}) for ticket in given),
             refund=None if refund is None else refund.decimal(), reason=reason,
-            refund_terms=RefundTerms(cancel_until=order.cancel_until, refund_percent=order.refund_percent),
         ),
+    )  # fmt: skip
+
+
+def confirmed_fact(
+    order: Order, event: EventTerms, tickets: Sequence[Ticket], barcodes: Mapping[TicketId, str]
+) -> OrderFact:
+    """Write the body of an order's confirmation, for whoever puts it into the outbox in a way of its own."""
+    return _fact(order, event, OrderState.CONFIRMED, [_ticket(ticket, barcodes) for ticket in tickets])
+
+
+def _fact(
+    order: Order, event: EventTerms, state: OrderState, places: Sequence[OrderTicket], *,
+    given: tuple[OrderTicket, ...] = (), refund: str | None = None, reason: str | None = None,
+) -> OrderFact:  # fmt: skip
+    return OrderFact(
+        order_id=order.order_id, user_id=order.user_id, state=state.value, event=summary(event),
+        tickets=tuple(places), given=given, total=order.total.decimal(), currency=order.total.currency,
+        refund=refund, reason=reason,
+        refund_terms=RefundTerms(cancel_until=order.cancel_until, refund_percent=order.refund_percent),
     )  # fmt: skip
 
 
