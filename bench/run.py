@@ -18,6 +18,7 @@ from bench.growth import growth
 from bench.holds import holds, race
 from bench.house import House, running_house
 from bench.http_holds import http, reading
+from bench.live import live
 from bench.orders import orders
 from bench.others import finding, resting
 from bench.parts import STATISTICS, parts
@@ -33,7 +34,7 @@ Group = Callable[[House, Say, Left], Awaitable[Findings]]
 
 GROUPS: dict[str, Group] = {
     "holds": holds, "race": race, "http": http, "orders": orders, "ga": ga, "growth": growth, "reading": reading,
-    "parts": parts, "resting": resting, "finding": finding,
+    "live": live, "parts": parts, "resting": resting, "finding": finding,
 }  # fmt: skip
 console = Console()
 

@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from bench.holders import CONNECTIONS, locked_hold
 from bench.sampling import sampled
 from bench.stub import Stub
+from boxoffice.runtime.frame_protocol import FrameProtocol
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.sales.app import build_bookings, build_payments, build_tickets
@@ -51,7 +52,7 @@ def main() -> None:
             stack.enter_context(sampled(Path(asked["profile"])))
         uvicorn.run(
             kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http="httptools",
-            log_config=None, access_log=False,
+            log_config=None, access_log=False, ws=FrameProtocol, ws_per_message_deflate=False,
         )  # fmt: skip
 
 
