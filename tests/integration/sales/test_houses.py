@@ -9,12 +9,13 @@ import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
-from tests.support.live import eventually
+from tests.support.live import SOON_S, eventually
 from tests.support.sales import EVENT, hold, put_on_sale
 
 from boxoffice.kernel.ids import EventId
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.domain.refusals import EventNotFoundError
+from boxoffice.services.sales.store import shared_houses
 from boxoffice.services.sales.store.shared_houses import LONGEST_READING_US, SharedHouses
 from boxoffice.services.sales.usecases import keep_houses
 from boxoffice.services.sales.usecases.keep_houses import Houses
@@ -49,11 +50,10 @@ async def agree(processes: list[Houses], *, free: int) -> list[KeptHouse]:
     def same() -> bool:
         for houses in processes:
             houses.glance(EVENT)  # somebody keeps looking
-        return all(one.house and one.house.free == free for one in kept) and len({one.version for one in kept}) == 1
+        shown = {(one.version, one.hash, one.body) for one in kept}
+        return all(one.house and one.house.free == free for one in kept) and len(shown) == 1
 
     await eventually(same)
-    assert len({one.body for one in kept}) == 1
-    assert len({one.hash for one in kept}) == 1
     return kept
 
 
@@ -79,7 +79,7 @@ class TestProcesses:
         await put_on_sale(database, 20)
         await agree(processes, free=20)
         before, began = read(), time.monotonic()
-        while time.monotonic() - began < 1.0:
+        while time.monotonic() - began < 1.0 or (read() == before and time.monotonic() - began < SOON_S):
             for houses in processes:
                 houses.touch(EVENT)
                 await houses.look(EVENT)
@@ -95,10 +95,13 @@ class TestProcesses:
         for one in kept:
             one.wanted_at = float("-inf")
             one.hush()
+        await eventually(lambda: all(one.task is None for one in kept))
         before = read(), read("alone"), read("taken")
         await hold(database, seats[:1])
-        await processes[0].tell([EVENT])
-        await eventually(lambda: all(one.is_touched for one in kept))
+        async with asyncio.timeout(SOON_S):
+            while not all(one.is_touched for one in kept):
+                await processes[0].tell([EVENT])
+                await asyncio.sleep(0.05)
         await asyncio.sleep(3 * keep_houses.FRESH_S)
         assert (read(), read("alone"), read("taken")) == before
         assert all(one.alarm is None and one.task is None for one in kept)
@@ -108,11 +111,11 @@ class TestProcesses:
         seats = await put_on_sale(database, 20)
         order_id, _ = await hold(database, seats[:2])
         await database.fetch(
-            "UPDATE event_seats SET hold_expires_at = clock_timestamp() + interval '3 s' WHERE order_id = $1",
+            "UPDATE event_seats SET hold_expires_at = clock_timestamp() + interval '5 s' WHERE order_id = $1",
             order_id,
         )
         await database.fetch(
-            "UPDATE orders SET hold_expires_at = clock_timestamp() + interval '3 s' WHERE order_id = $1", order_id
+            "UPDATE orders SET hold_expires_at = clock_timestamp() + interval '5 s' WHERE order_id = $1", order_id
         )
         await agree(processes, free=18)
         await agree(processes, free=20)  # nobody told them
@@ -142,7 +145,7 @@ class TestWithoutValkey:
                 assert (await houses.look(EVENT)).house.free == 20  # type: ignore[union-attr] # just looked
                 assert not (await houses.look(EVENT)).is_shared
                 assert houses.recent(EVENT, most_seconds=2.0, renew=True) is None
-            assert read("alone") - before == 2
+            assert read("alone") - before >= 2
             await hold(database, seats[:1])
             for houses in (one, other):
                 kept = await houses.look(EVENT)
@@ -181,19 +184,22 @@ class TestWithoutValkey:
         assert versions == sorted(set(versions))
 
     async def test_a_picture_that_took_too_long_is_told_to_nobody(
-        self, processes: list[Houses], database: Database, redis_url: str
+        self, processes: list[Houses], database: Database, redis_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         await put_on_sale(database, 20)
         house = (await agree(processes, free=20))[0].house
         assert house is not None
-        async with SharedHouses.open(redis_url) as shared:
-            claim = await shared.claim(EVENT)
-            while claim.token is None:
-                await asyncio.sleep(claim.wait_s + 0.001)
+        monkeypatch.setattr(shared_houses, "ANSWER_S", SOON_S)
+        async with SharedHouses.open(redis_url) as shared, asyncio.timeout(SOON_S):
+            is_told = False
+            while not is_told:  # a busy machine may be too late with the one in time too
                 claim = await shared.claim(EVENT)
-            late, in_time = (
-                msgspec.structs.replace(house, read_us=claim.now_us - us) for us in (LONGEST_READING_US + 1, 0)
-            )
-            assert not await shared.tell(late, token=claim.token, rest_ms=100)
-            assert not await shared.tell(in_time, token="of another process", rest_ms=100)
-            assert await shared.tell(in_time, token=claim.token, rest_ms=100)
+                if claim.token is None:
+                    await asyncio.sleep(claim.wait_s + 0.001)
+                    continue
+                late, in_time = (
+                    msgspec.structs.replace(house, read_us=claim.now_us - us) for us in (LONGEST_READING_US + 1, 0)
+                )
+                assert not await shared.tell(late, token=claim.token, rest_ms=100)
+                assert not await shared.tell(in_time, token="of another process", rest_ms=100)
+                is_told = await shared.tell(in_time, token=claim.token, rest_ms=100)
