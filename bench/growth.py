@@ -6,7 +6,7 @@ from bench.holds import CROWD, called
 from bench.house import House
 from bench.rounds import Contender, Findings, Sample, against, interleaved, ratio
 
-ROUNDS = 3
+ROUNDS = 2
 SECONDS = 2.0
 SMALL_HALL, SMALL_HALLS = 1_000, 60
 """A hall of 1,000 is sold in a blink: one after the other, so that there is something to hold for two seconds."""

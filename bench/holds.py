@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench import pgbench
-from bench.house import House
+from bench.house import SEATS, House
 from bench.rounds import Contender, Findings, Sample, against, interleaved, quicker, ratio
 
 CROWD = 64
 CROWDS = (1, 16, 256)
 """Beside 64: fewer rounds, since nothing is promised of them but of one."""
 SECONDS = 2.0
-ROUNDS, FEW_ROUNDS = 3, 3
+ROUNDS, FEW_ROUNDS = 3, 2
 LAST_SEATS = 500
 OURS = "our holds, gathered"
 PLAIN = "our reference path, one call a hold"
@@ -58,7 +58,7 @@ def spread(house: House, holder: str, clients: int, *, seconds: float = SECONDS)
 
     async def measure() -> Sample:
         events = await house.fresh()
-        return await called(house, holder, callers=clients, pick="each", events=events, seats=60_000, seconds=seconds)
+        return await called(house, holder, callers=clients, pick="each", events=events, seats=SEATS, seconds=seconds)
 
     return Contender(NAMES[holder], UNIT, measure, clients)
 

@@ -16,7 +16,7 @@ from boxoffice.runtime import migrations
 from boxoffice.runtime.embedded import postgres, valkey
 
 PASSWORD = "of-a-throw-away-server"
-SEATS = 60_000
+SEATS = 40_000
 """Of one event: more than any contender holds in one round."""
 HOUSE = 1_971
 """Seats of the house whose availability is read: those of a real concert hall."""
