@@ -2,7 +2,7 @@
 
 Immutable while the event's seats are, so that it is worked out once; how the seats stand at the moment is one integer.
 Keeps that two bits touch if and only if their seats are neighbours: same section, row and block, positions one apart,
-neither of them a place for a wheelchair or a companion.
+neither of them a place for a wheelchair or a companion, nor without a row.
 """
 
 from array import array
@@ -35,6 +35,11 @@ class PlacedSeat(NamedTuple):
     mark: str | None = None
     x: int | None = None
     y: int | None = None
+
+    @property
+    def has_neighbours(self) -> bool:
+        """Whether it can stand beside another; a place without a row (an organiser's own list) stands by itself."""
+        return self.row != "" and self.mark not in APART
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +166,8 @@ def _are_neighbours(left: PlacedSeat, right: PlacedSeat) -> bool:
     return (
         (left.section, left.row, left.block, left.position + 1)
         == (right.section, right.row, right.block, right.position)
-        and left.mark not in APART
-        and right.mark not in APART
+        and left.has_neighbours
+        and right.has_neighbours
     )
 
 
