@@ -19,6 +19,7 @@ from boxoffice.kernel.ids import OrderId, SeatId, UserId
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
 from boxoffice.services.sales.domain.refusals import NotEnoughSeatsError, SeatsTakenError
 from boxoffice.services.sales.usecases.audit import audit
+from boxoffice.services.sales.usecases.hold_best_available import BestDesk
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 
 CLIENTS, SEATS, TRIES = 200, 50, 40
@@ -178,20 +179,20 @@ class TestTwoHundredAgainstFifty:
     async def test_best_available_never_gives_a_place_twice(self, database: Database, together: bool) -> None:  # noqa: FBT001
         await put_on_sale(database, SEATS)
         taken: Counter[int] = Counter()
+        desks = [BestDesk(database) for _ in range(3)]  # as many processes
 
-        async def one() -> None:
+        async def one(number: int) -> None:
             wish = Wish(user_id=UserId(uuid4()), event_id=EVENT, quantity=2, together=together)
             try:
-                body = await patiently(lambda: place_hold(database, wish))
+                body = await patiently(lambda: desks[number % 3].place(wish))
             except NotEnoughSeatsError:
                 return
             assert isinstance(body, bytes)
             taken.update(seat["ticketId"] for seat in msgspec.json.decode(body)["reservedTickets"])
 
-        await asyncio.gather(*(one() for _ in range(60)))
+        await asyncio.gather(*(one(number) for number in range(60)))
         assert set(taken.values()) == {1}
-        if not together:
-            assert taken.total() == SEATS
+        assert taken.total() >= SEATS - 2 * len(desks)  # who was beaten six times in a row is told so
 
 
 class TestContested:

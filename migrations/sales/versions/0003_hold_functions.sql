@@ -47,19 +47,25 @@ RETURNS text LANGUAGE sql STABLE AS $$
       || ',"tickets":[' || places || '],"total":"' || decimal_price(total_minor, unit) || '","currency":"' || unit || '"}'
 $$;
 
-CREATE FUNCTION hold_answer(p_order uuid, places text, expires timestamptz, total_minor bigint, unit text)
+-- p_arrangement: how the seats lie, where we chose them (domain/best_available.py).
+CREATE FUNCTION hold_answer(p_order uuid, places text, expires timestamptz, total_minor bigint, unit text,
+                            p_arrangement text DEFAULT NULL)
 RETURNS bytea LANGUAGE sql VOLATILE AS $$
   SELECT convert_to('{"bookingId":"' || p_order || '","reservedTickets":[' || places || '],"expiresAt":"'
       || rfc3339(expires) || '","expiresInSeconds":' || ceil(extract(epoch FROM expires - clock_timestamp()))::int
-      || ',"total":"' || decimal_price(total_minor, unit) || '","currency":"' || unit || '"}', 'UTF8')
+      || ',"total":"' || decimal_price(total_minor, unit) || '","currency":"' || unit
+      || coalesce('","arrangement":"' || p_arrangement, '') || '"}', 'UTF8')
 $$;
 
--- The seats that these requests would leave single, and (contested) that this cannot be told yet because another
--- request is at a neighbour just now. p_seat are seats that the caller has locked. An island is a run of open seats side
--- by side; a run of it that is taken leaves gaps at both its ends; a gap of one is refused unless the other gap is none
--- (then every choice in that island leaves one). The neighbours are locked first and read afterwards in a statement of
--- its own, which sees whatever committed before the lock: two holds at both sides of a seat cannot both overlook it.
-CREATE FUNCTION stranded_seats(p_req int[], p_seat bigint[]) RETURNS TABLE (req int, seat_id bigint, contested boolean)
+-- The seats that these requests would leave single. p_seat are seats that the caller has locked; p_allocation is by
+-- request. An island is a run of open seats side by side; a run of it that is taken leaves gaps at both its ends; a gap of
+-- one is refused unless the other gap is none (then every choice in that island leaves one).
+-- The neighbours are locked first and read afterwards in a statement of its own, which sees whatever committed before the
+-- lock: two holds at both sides of a seat cannot both overlook it. What cannot be known yet, because another transaction
+-- has a neighbour (contested) or an earlier request of the batch, which may still fail, wants one, is judged for
+-- every way it may end: a gap can be none, one, more. Only if they differ, the request is undecided.
+CREATE FUNCTION stranded_seats(p_req int[], p_seat bigint[], p_allocation bigint[])
+RETURNS TABLE (req int, seat_id bigint, undecided boolean, contested boolean)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
 DECLARE
@@ -70,9 +76,9 @@ BEGIN
     JOIN event_seat_labels l ON l.event_id = w.id >> 20 AND l.seat_id = w.id
     CROSS JOIN LATERAL (VALUES (l.left_id), (l.right_id)) n(id)
    WHERE n.id IS NOT NULL AND NOT n.id = ANY (p_seat);
-  SELECT array_agg(k.seat_id) INTO locked FROM (
+  SELECT p_seat || array_agg(k.seat_id) INTO locked FROM (
     SELECT s.seat_id FROM unnest(near) n(id) JOIN event_seats s ON s.event_id = n.id >> 20 AND s.seat_id = n.id
-     WHERE is_open(s.state, s.hold_expires_at) AND is_offered(s.closed_until, s.allocation_id, NULL)
+     WHERE is_open(s.state, s.hold_expires_at)
      ORDER BY s.event_id, s.seat_id FOR UPDATE OF s SKIP LOCKED) k;
   RETURN QUERY
   WITH wanted AS MATERIALIZED (
@@ -91,24 +97,29 @@ BEGIN
       FROM (SELECT *, row_number() OVER () AS run_number FROM runs) r
       CROSS JOIN LATERAL (VALUES (0, r.left_id), (1, r.right_id)) s(side, near)
       LEFT JOIN event_seat_labels l ON l.event_id = r.event_id AND l.seat_id = s.near),
-  gaps AS (
-    SELECT d.run_number, d.req, d.side, d.near,
-      CASE WHEN NOT a.open OR a.open IS NULL THEN 0 WHEN NOT b.open OR b.open IS NULL THEN 1 ELSE 2 END AS gap,
-      -- Open, but not ours to judge: another transaction has it, or another request of this batch wants it.
-      coalesce(a.open, false) AND (NOT coalesce(d.near = ANY (locked), false) OR a.wanted_before) OR coalesce(b.wanted_before, false) AS unclear
+  seen AS (
+    SELECT d.run_number, d.req, d.side, d.near, coalesce(a.open, false) AS near_open, coalesce(b.open, false) AS far_open,
+           coalesce(a.wanted_before, false) AS near_wanted, coalesce(b.wanted_before, false) AS far_wanted,
+           coalesce(a.open AND NOT d.near = ANY (locked), false) AS foreign
       FROM sides d
       LEFT JOIN LATERAL (
-        SELECT is_open(s.state, s.hold_expires_at) AND is_offered(s.closed_until, s.allocation_id, NULL)
+        SELECT is_open(s.state, s.hold_expires_at) AND is_offered(s.closed_until, s.allocation_id, p_allocation[d.req])
                AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.req = d.req AND w.seat_id = s.seat_id) AS open,
                EXISTS (SELECT 1 FROM wanted w WHERE w.req < d.req AND w.seat_id = s.seat_id) AS wanted_before
           FROM event_seats s WHERE s.event_id = d.event_id AND s.seat_id = d.near) a ON true
       LEFT JOIN LATERAL (
-        SELECT is_open(s.state, s.hold_expires_at) AND is_offered(s.closed_until, s.allocation_id, NULL)
+        SELECT is_open(s.state, s.hold_expires_at) AND is_offered(s.closed_until, s.allocation_id, p_allocation[d.req])
                AND NOT EXISTS (SELECT 1 FROM wanted w WHERE w.req = d.req AND w.seat_id = s.seat_id) AS open,
                EXISTS (SELECT 1 FROM wanted w WHERE w.req < d.req AND w.seat_id = s.seat_id) AS wanted_before
-          FROM event_seats s WHERE s.event_id = d.event_id AND s.seat_id = d.far) b ON true)
-  SELECT g.req, g.near, g.unclear FROM gaps g JOIN gaps o ON o.run_number = g.run_number AND o.side <> g.side
-   WHERE g.unclear OR (g.gap = 1 AND o.gap <> 0);
+          FROM event_seats s WHERE s.event_id = d.event_id AND s.seat_id = d.far) b ON true),
+  gaps AS (
+    SELECT g.run_number, g.req, g.side, g.near, g.foreign, NOT g.near_open OR g.foreign OR g.near_wanted AS none,
+           g.near_open AND (NOT g.far_open OR g.foreign OR g.far_wanted) AS one, g.near_open AND g.far_open AS more
+      FROM seen g)
+  SELECT g.req, g.near, g.none OR o.none OR (g.more AND o.more),
+         (g.none OR o.none OR (g.more AND o.more)) AND (g.foreign OR o.foreign)
+    FROM gaps g JOIN gaps o ON o.run_number = g.run_number AND o.side <> g.side
+   WHERE g.one AND (o.one OR o.more);
 END $$;
 
 -- End holds that ran out (anybody's, or one customer's for one event); returns how many. Hygiene: a hold that ran out
@@ -185,20 +196,21 @@ BEGIN
 END $$;
 
 -- Refuse seats beside which a single one would be left, naming it; contested when a neighbour is only locked.
-CREATE FUNCTION refuse_stranding(p_event bigint, p_seats bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION refuse_stranding(p_event bigint, p_seats bigint[], p_allocation bigint DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
   single jsonb;
-  unclear boolean;
+  unclear jsonb;
 BEGIN
-  SELECT jsonb_agg(DISTINCT jsonb_build_object('ticketId', l.seat_id, 'section', l.section, 'row', l.row_label,
-                                               'number', l.number)), bool_or(x.contested) INTO single, unclear
-    FROM stranded_seats(array_fill(1, ARRAY[cardinality(p_seats)]), p_seats) x
-    JOIN event_seat_labels l ON l.event_id = p_event AND l.seat_id = x.seat_id;
-  IF unclear THEN
-    RAISE EXCEPTION 'seats taken' USING ERRCODE = 'BX004',
-      DETAIL = jsonb_build_object('taken', single, 'contested', true)::text;
-  ELSIF single IS NOT NULL THEN
+  SELECT jsonb_agg(DISTINCT x.named) FILTER (WHERE NOT x.undecided), jsonb_agg(DISTINCT x.named) INTO single, unclear FROM (
+    SELECT s.undecided, jsonb_build_object('ticketId', l.seat_id, 'section', l.section, 'row', l.row_label, 'number', l.number) AS named
+      FROM stranded_seats(array_fill(1, ARRAY[cardinality(p_seats)]), p_seats, ARRAY[p_allocation]) s
+      JOIN event_seat_labels l ON l.event_id = p_event AND l.seat_id = s.seat_id) x;
+  IF single IS NOT NULL THEN
     RAISE EXCEPTION 'single seat left' USING ERRCODE = 'BX010', DETAIL = jsonb_build_object('single', single)::text;
+  ELSIF unclear IS NOT NULL THEN
+    RAISE EXCEPTION 'seats taken' USING ERRCODE = 'BX004',
+      DETAIL = jsonb_build_object('taken', unclear, 'contested', true)::text;
   END IF;
 END $$;
 
@@ -234,12 +246,15 @@ BEGIN
 END $$;
 
 -- Place a hold: all or nothing, in one call. Returns the answer as it goes out, byte for byte the same for a repeat of
--- the idempotency key. p_seats names the seats, or is NULL and p_quantity (p_level, p_together) lets us choose.
+-- the idempotency key. p_seats names the seats. Where it is NULL, p_quantity places of general admission are wanted, or
+-- seats of our choice of which domain/best_available.py found none in this transaction: that is refused, after the rest.
 -- Every statement goes by primary key, so one plan fits all; planning anew for each call costs more than the hold itself.
+DROP FUNCTION choose_seats(bigint, int, text, boolean);
 DROP FUNCTION place_hold(uuid, bigint, bigint[], int, text, boolean, uuid, text, text, bytea, text);
 CREATE FUNCTION place_hold(
   p_user uuid, p_event bigint, p_seats bigint[], p_quantity int, p_level text, p_together boolean,
-  p_order uuid, p_key text, p_route text, p_fingerprint bytea, p_trace text, p_message uuid, p_allocation bigint
+  p_order uuid, p_key text, p_route text, p_fingerprint bytea, p_trace text, p_message uuid, p_allocation bigint,
+  p_arrangement text DEFAULT NULL
 ) RETURNS bytea LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
   terms event_terms;
@@ -301,10 +316,7 @@ BEGIN
   END IF;
 
   IF wanted IS NULL THEN
-    wanted := choose_seats(p_event, p_quantity, p_level, p_together);
-    IF cardinality(wanted) IS DISTINCT FROM p_quantity THEN
-      RAISE EXCEPTION 'not enough seats' USING ERRCODE = 'BX007';
-    END IF;
+    RAISE EXCEPTION 'not enough seats' USING ERRCODE = 'BX007';
   END IF;
 
   WITH open AS (
@@ -326,7 +338,7 @@ BEGIN
     PERFORM refuse_seats(p_event, wanted, coalesce(took, '{}'), p_allocation);
   END IF;
   IF terms.no_orphans THEN
-    PERFORM refuse_stranding(p_event, took);
+    PERFORM refuse_stranding(p_event, took, p_allocation);
   END IF;
 
   INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, price_minors, total_minor, currency,
@@ -336,7 +348,7 @@ BEGIN
   INSERT INTO outbox (message_id, topic, key, type, version, body, trace)
   VALUES (p_message, 'sales.order.v1', p_order::text, 'sales.order.held', 0,
           hold_message(p_order, p_user, terms.summary, told, sum_minor, unit)::jsonb, p_trace);
-  answer := hold_answer(p_order, shown, expires, sum_minor, unit);
+  answer := hold_answer(p_order, shown, expires, sum_minor, unit, p_arrangement);
   IF p_key IS NOT NULL THEN
     UPDATE idempotency_keys SET status = 201, body = answer WHERE principal = p_user AND key = p_key;
   END IF;
@@ -351,7 +363,7 @@ END $$;
 -- Places, limit, key, order and message go the same way as in place_hold; a test compares the two on the same histories.
 CREATE FUNCTION gather_holds(
   p_event bigint[], p_user uuid[], p_order uuid[], p_message uuid[], p_key text[], p_fingerprint bytea[], p_n int[],
-  p_allocation bigint[], p_trace text[], s_req int[], s_seat bigint[], p_route text
+  p_allocation bigint[], p_trace text[], s_req int[], s_seat bigint[], p_route text, p_arrangement text[]
 ) RETURNS TABLE (req int, verdict text, answer bytea, taken text)
 LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_mergejoin = off AS $$
 #variable_conflict use_column
@@ -388,12 +400,12 @@ BEGIN
 
   IF guards_singles THEN
     WITH stranded AS (
-      SELECT x.req, bool_or(x.contested) AS contested
+      SELECT x.req, bool_and(x.undecided) AND bool_or(x.contested) AS contested
         FROM stranded_seats(
           (SELECT array_agg(c.req) FROM unnest(c_req, c_seat) c(req, id) JOIN event_terms t ON t.event_id = c.id >> 20
             WHERE c.req = ANY (whole) AND t.no_orphans),
           (SELECT array_agg(c.id) FROM unnest(c_req, c_seat) c(req, id) JOIN event_terms t ON t.event_id = c.id >> 20
-            WHERE c.req = ANY (whole) AND t.no_orphans)) x GROUP BY x.req)
+            WHERE c.req = ANY (whole) AND t.no_orphans), p_allocation) x GROUP BY x.req)
     SELECT (SELECT array_agg(w.req) FROM unnest(whole) w(req) WHERE NOT w.req IN (SELECT s.req FROM stranded s)),
            (SELECT array_agg(s.req) FROM stranded s WHERE s.contested)
       INTO whole, unclear;
@@ -429,7 +441,8 @@ BEGIN
   whole_order AS MATERIALIZED (
     SELECT g.*, l_until[array_position(l_req, g.req)] AS until, t.summary, t.refund_percent,
            t.starts_at - make_interval(hours => t.cancel_until_hours) AS cancel_until,
-           hold_answer(p_order[g.req], g.shown, l_until[array_position(l_req, g.req)], g.total, g.unit) AS answer
+           hold_answer(p_order[g.req], g.shown, l_until[array_position(l_req, g.req)], g.total, g.unit,
+                       p_arrangement[g.req]) AS answer
       FROM (
         SELECT s.req, array_agg(s.seat_id ORDER BY s.seat_id) AS seat_ids, array_agg(s.price_minor ORDER BY s.seat_id) AS prices,
                sum(s.price_minor)::bigint AS total, min(s.currency) AS unit,

@@ -1,6 +1,5 @@
 """Holds on the real database: all or nothing, in one call, with every refusal named."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -15,7 +14,6 @@ from boxoffice.runtime.idempotency import IdempotentCall, KeyReusedError
 from boxoffice.services.sales.domain.refusals import (
     EventNotFoundError,
     LimitReachedError,
-    NotEnoughSeatsError,
     NotOnSaleError,
     SaleHaltedError,
     SeatsTakenError,
@@ -164,51 +162,6 @@ class TestIdempotency:
             await place_hold(
                 database, wish(seats[2:4], user), IdempotentCall.of(principal=user, key="k", route="reserve", body=b"2")
             )
-
-
-class TestBestAvailable:
-    async def best(self, database: Database, quantity: int, **wanted: object) -> list[int]:
-        order = Wish(user_id=UserId(uuid4()), event_id=EVENT, quantity=quantity, **wanted)  # type: ignore[arg-type]
-        answer = msgspec.json.decode(await place_hold(database, order))
-        return [item["ticketId"] for item in answer["reservedTickets"]]
-
-    async def test_takes_the_first_free_places(self, database: Database) -> None:
-        seats = await put_on_sale(database)
-        await hold(database, seats[:2])
-        assert await self.best(database, 3) == seats[2:5]
-
-    async def test_together_means_side_by_side_near_the_middle(self, database: Database) -> None:
-        seats = await put_on_sale(database, 20)
-        assert await self.best(database, 4, together=True) == seats[3:7]
-        assert await self.best(database, 4, together=True) == seats[13:17]
-        assert await self.best(database, 3, together=True) == seats[0:3]
-
-    async def test_together_is_refused_when_only_single_seats_are_left(self, database: Database) -> None:
-        seats = await put_on_sale(database, 10)
-        for number in range(0, 10, 2):
-            await hold(database, [seats[number]])
-        with pytest.raises(NotEnoughSeatsError):
-            await self.best(database, 2, together=True)
-        assert await self.best(database, 2) == [seats[1], seats[3]]
-
-    async def test_keeps_to_the_price_level(self, database: Database) -> None:
-        await put_on_sale(database)
-        with pytest.raises(NotEnoughSeatsError):
-            await self.best(database, 1, price_level="Half")
-        assert len(await self.best(database, 2, price_level="Full")) == 2
-
-    async def test_sells_counted_places_to_the_last_and_not_one_more(self, database: Database) -> None:
-        await put_on_sale(database, 20)
-
-        async def one() -> int:
-            for _ in range(3):
-                try:
-                    return len(await self.best(database, 1))
-                except NotEnoughSeatsError:
-                    await asyncio.sleep(0.01)
-            return 0
-
-        assert sum(await asyncio.gather(*(one() for _ in range(60)))) == 20
 
 
 class TestExpireHolds:

@@ -76,7 +76,15 @@ class BookingsController(Controller):
     async def reserve(
         self, caller: Caller, parts: Parts, data: ReserveBody, body: bytes, idempotency_key: web.IdempotencyKey = None
     ) -> Response[bytes]:
-        """Hold seats, all or nothing; 409 names those that somebody else has."""
+        """Hold seats, all or nothing; 409 names those that somebody else has, or that would be left single.
+
+        With ``quantity`` the best available ones are chosen, nearest to the focus of the map. What is tried, in this
+        order, and told as ``arrangement``: ``together`` side by side, leaving nobody a single seat;
+        ``together_leaving_one`` where that cannot be avoided; ``two_rows`` one behind the other; ``pairs`` near each
+        other; ``split`` in as few groups as possible. With ``together`` only the first two. ``priceLevel`` and
+        ``section`` are conditions and are never widened. Wheelchair places and companions' seats are held by
+        ``ticketIds`` only. Of general admission the first places of an area.
+        """
         wish, call = asked(data, caller, idempotency_key, body)
         answer = await parts.holds.place(wish, call)
         return written(answer, status=CREATED)

@@ -35,6 +35,7 @@ class ReserveBody(web.Model, frozen=True):
     ticket_ids: Annotated[list[PublicId], Meta(max_length=100)] | None = None
     quantity: int | None = None
     price_level: Annotated[str, Meta(max_length=200)] | None = None
+    section: Annotated[str, Meta(max_length=200)] | None = None
     together: bool = False
 
 
@@ -51,7 +52,8 @@ def asked(
     wish = Wish(
         user_id=caller.user_id, event_id=EventId(data.event_id),
         seat_ids=None if data.ticket_ids is None else tuple(SeatId(seat) for seat in data.ticket_ids),
-        quantity=data.quantity, price_level=data.price_level, together=data.together,
+        quantity=data.quantity, price_level=data.price_level, section=data.section,
+        together=data.together,
     )  # fmt: skip
     return wish, call_of(caller.user_id, idempotency_key, ROUTE, body)
 

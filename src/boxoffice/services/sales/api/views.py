@@ -11,6 +11,7 @@ from boxoffice.kernel.ids import TicketId
 from boxoffice.kernel.money import Money
 from boxoffice.runtime import web
 from boxoffice.runtime.paging import Page, paging
+from boxoffice.services.sales.domain.best_available import Arrangement
 from boxoffice.services.sales.domain.order import OrderState
 from boxoffice.services.sales.domain.seat import SHOWN, SeatState
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
@@ -43,6 +44,8 @@ class HoldView(web.View, frozen=True):
     expires_in_seconds: int
     total: str
     currency: str
+    arrangement: Arrangement | msgspec.UnsetType = msgspec.UNSET
+    """How the seats lie, when we chose them (``quantity``)."""
 
 
 class IssuedTicketView(web.View, frozen=True):

@@ -40,9 +40,9 @@ REFUSALS: dict[str, tuple[type[DomainError], str]] = {
 }
 """SQLSTATEs of ``place_hold`` and what they say."""
 
-PLACE = "SELECT place_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+PLACE = "SELECT place_hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 GATHER = """
-SELECT req, verdict, answer, taken FROM gather_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+SELECT req, verdict, answer, taken FROM gather_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 EXPIRE = "SELECT expire_holds(NULL, NULL, $1, $2)"
 
@@ -60,6 +60,7 @@ async def place(
     call: IdempotentCall | None,
     trace: str | None,
     allocation_id: int | None = None,
+    arrangement: str | None = None,
 ) -> bytes:
     """Place a hold in one statement, which is its own transaction; returns the answer's body.
 
@@ -69,7 +70,7 @@ async def place(
         body: bytes = await connection.fetchval(
             PLACE, user_id, event_id, seat_ids, quantity, price_level, together, order_id,
             call.key if call else None, call.route if call else None, call.fingerprint if call else None, trace,
-            uuid7(), allocation_id,
+            uuid7(), allocation_id, arrangement,
         )  # fmt: skip
     return body
 
@@ -98,6 +99,7 @@ class Asked:
     fingerprint: bytes | None
     trace: str | None
     allocation_id: int | None = None
+    arrangement: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +126,7 @@ async def gather(connection: Connection, asked: Sequence[Asked], *, route: str) 
         GATHER, [one.event_id for one in asked], [one.user_id for one in asked], [one.order_id for one in asked],
         [uuid7() for _ in asked], [one.key for one in asked], [one.fingerprint for one in asked],
         [len(one.seat_ids) for one in asked], [one.allocation_id for one in asked], [one.trace for one in asked],
-        requests, seats, route,
+        requests, seats, route, [one.arrangement for one in asked],
     )  # fmt: skip
     return {number - 1: Verdict(kind=kind, body=body, taken=taken) for number, kind, body, taken in records}
 

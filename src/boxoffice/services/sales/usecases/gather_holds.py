@@ -22,6 +22,7 @@ from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
 from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.store import holds
 from boxoffice.services.sales.usecases.gather_places import PlaceDesk
+from boxoffice.services.sales.usecases.hold_best_available import BestDesk
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 
 LANES = 2
@@ -32,6 +33,7 @@ ALONE_AT_ONCE = 4
 """Plain calls at once for what a batch left undecided, each on a connection of its own."""
 MOST_TRIES = 3
 """Batches after the first in which a request is tried whose seats were only locked, or tried for somebody else."""
+NONE_TAKEN = "[]"
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that do not collide."""
 
@@ -67,6 +69,7 @@ class HoldDesk:
         self._busy = 0
         self._is_called = False
         self._places = PlaceDesk(database)
+        self._best = BestDesk(database)
 
     @classmethod
     @asynccontextmanager
@@ -80,6 +83,7 @@ class HoldDesk:
             waiting, desk._line = desk._line, deque()
             for one in waiting:
                 _refuse(one, _closing())
+            await desk._best.close()
             await end(list(desk._running))
 
     async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
@@ -89,9 +93,8 @@ class HoldDesk:
         """
         wish.check()
         if wish.seat_ids is None:
-            if await self._places.serves(wish):
-                return await self._places.place(wish, call)
-            return await place_hold(self._database, wish, call)
+            desk = self._places if await self._places.serves(wish) else self._best
+            return await desk.place(wish, call)
         loop = asyncio.get_running_loop()
         customer = (wish.event_id, wish.user_id)
         persons = (customer, (call.principal, call.key)) if call else (customer,)
@@ -180,6 +183,8 @@ class HoldDesk:
         """Answer a request as far as the batch decided it; false when it is to be decided alone."""
         if verdict is None or verdict.kind == "alone":
             return False
+        if verdict.kind == "contested" and verdict.taken == NONE_TAKEN and waiting.tries >= MOST_TRIES:
+            return False  # only whether a single seat would be left is open: one call says so, and names it
         if verdict.kind == "placed":
             assert verdict.body is not None
             _answer(waiting, verdict.body)

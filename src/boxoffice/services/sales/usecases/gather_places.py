@@ -9,7 +9,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import EventId, OrderId
@@ -77,7 +77,7 @@ class PlaceDesk:
         :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
         """
         wish.check()
-        asked = Asked(wish, call, current_trace())
+        asked = Asked(_in_section(wish), call, current_trace())
         for _ in range(MOST_TRIES):
             answer = await self._line.ask(asked)
             if answer is not None:
@@ -107,6 +107,18 @@ class PlaceDesk:
             waiting.answer(await place_hold(self._database, asked.wish, asked.call, trace=asked.trace))
         except DomainError as refusal:
             waiting.refuse(refusal)
+
+
+def _in_section(wish: Wish) -> Wish:
+    """Take a wished section for what it is here, the area: price level and section of its tickets are its name.
+
+    :raises NotEnoughSeatsError: when price level and section name two areas.
+    """
+    if wish.section is None:
+        return wish
+    if wish.price_level not in (None, wish.section):
+        raise _refusal()
+    return replace(wish, price_level=wish.section)
 
 
 def _apart(asked: Asked) -> Iterable[Hashable]:

@@ -1,7 +1,8 @@
-"""Hold chosen seats, or the best available, all or nothing, in one round trip (reliability section 4.5 R)."""
+"""Hold chosen seats, or so many places without seats, all or nothing, in one round trip (reliability section 4.5 R)."""
 
 import asyncio
 from dataclasses import dataclass
+from random import uniform
 
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId, event_of
 from boxoffice.runtime.database import Database
@@ -19,17 +20,23 @@ from boxoffice.services.sales.store import holds
 
 RETRY_CONTESTED_S = 0.02
 """A seat that was only locked, not taken, may be free again once the other's transaction ended; it lasts some ms."""
+MOST_RETRIES = 3
+"""Two who hold next to each other may meet again: after so many times the buyer is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a customer wants of one event: these seats, or ``quantity`` of our choice (``together``: side by side)."""
+    """What a customer wants of one event: these seats, or ``quantity`` of our choice.
+
+    ``together``: side by side, or not at all.
+    """
 
     user_id: UserId
     event_id: EventId
     seat_ids: tuple[SeatId, ...] | None = None
     quantity: int | None = None
     price_level: str | None = None
+    section: str | None = None
     together: bool = False
     allocation_id: int | None = None
 
@@ -64,13 +71,19 @@ async def place_hold(
     :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
     """
     wish.check()
-    try:
-        return await _place(database, wish, call, trace or current_trace())
-    except (SeatsTakenError, NotEnoughSeatsError) as refusal:
-        if not refusal.contested:
-            raise
-    await asyncio.sleep(RETRY_CONTESTED_S)
+    for _ in range(MOST_RETRIES):
+        try:
+            return await _place(database, wish, call, trace or current_trace())
+        except (SeatsTakenError, NotEnoughSeatsError) as refusal:
+            if not refusal.contested:
+                raise
+        await pause()
     return await _place(database, wish, call, trace or current_trace())
+
+
+async def pause() -> None:
+    """Wait for whoever was at the same seats; not for all the same time, or the same two meet again."""
+    await asyncio.sleep(RETRY_CONTESTED_S * uniform(0.5, 1.5))  # noqa: S311 - spreads retries, guards nothing
 
 
 async def _place(database: Database, wish: Wish, call: IdempotentCall | None, trace: str | None) -> bytes:
