@@ -20,7 +20,7 @@ import asyncpg
 import httpx
 from tests.chaos.wire import Wire
 from tests.support.commands import BOXOFFICE, environment
-from tests.support.processes import PAYPAL_CLIENT, PAYPAL_WEBHOOK, Deployment, Program
+from tests.support.processes import SIMULATORS, Deployment, Program
 from tests.support.shop import free_port
 
 from boxoffice.apps import PROCESSES
@@ -99,17 +99,8 @@ class Town(Deployment):
 
     def launch(self, name: str) -> None:
         """Start one process or simulator at its old address."""
-        if name == "paypal":
-            self._start(
-                name,
-                [
-                    BOXOFFICE, "simulate", "paypal", "--port", str(self._ports["paypal"]),
-                    "--data-dir", str(self.folder / "paypal"), "--client-id", PAYPAL_CLIENT,
-                    "--webhook-id", PAYPAL_WEBHOOK,
-                    "--webhook-url", f"{self.url('gateway')}/api/v1/payments/webhooks/paypal",
-                ],
-                ready_path="/health/live", settings={"PAYPAL_SIMULATOR_SECRET": self._paypal_secret},
-            )  # fmt: skip
+        if name in SIMULATORS:
+            self._start_simulator(name)
             return
         kind = name.partition("-")[0]
         port = self._own.get(name) or self._ports[name]

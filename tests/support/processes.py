@@ -24,6 +24,7 @@ from boxoffice.runtime.settings import env_name
 
 READY_S = 120.0
 STOP_S = 40.0
+SIMULATORS = ("paypal", "mailbox")
 PAYPAL_CLIENT = "many-processes"
 PAYPAL_WEBHOOK = "MANYPROCESSES1"
 PAYPAL = ("paypal_api_url", "paypal_client_id", "paypal_client_secret", "paypal_webhook_id", "paypal_webhook_ca_file")
@@ -73,7 +74,7 @@ class Deployment:
     def __init__(self, folder: Path, databases: Mapping[str, str], redis_url: str) -> None:
         self.folder = folder
         self.programs: dict[str, Program] = {}
-        self._ports = {name: free_port() for name in (*PROCESSES, "paypal", "mailbox", "smtp")}
+        self._ports = {name: free_port() for name in (*PROCESSES, *SIMULATORS, "smtp")}
         self._databases = {env_name(f"{name}_database_url"): url for name, url in databases.items()}
         self._redis_url = redis_url
         self._paypal_secret = secrets.token_urlsafe(16)
@@ -156,21 +157,22 @@ class Deployment:
             program.process.wait(STOP_S)
 
     def _start_simulators(self) -> None:
-        for name in ("paypal", "mailbox"):
+        for name in SIMULATORS:
             (self.folder / name).mkdir()
-        paypal = [
-            BOXOFFICE, "simulate", "paypal", "--port", str(self._ports["paypal"]),
-            "--data-dir", str(self.folder / "paypal"), "--client-id", PAYPAL_CLIENT, "--webhook-id", PAYPAL_WEBHOOK,
-            "--webhook-url", f"{self.url('gateway')}/api/v1/payments/webhooks/paypal",
-        ]  # fmt: skip
-        mailbox = [
-            BOXOFFICE, "simulate", "mailbox", "--smtp-port", str(self._ports["smtp"]),
-            "--http-port", str(self._ports["mailbox"]), "--data-dir", str(self.folder / "mailbox"),
-        ]  # fmt: skip
-        self._start(
-            "paypal", paypal, ready_path="/health/live", settings={"PAYPAL_SIMULATOR_SECRET": self._paypal_secret}
-        )
-        self._start("mailbox", mailbox, ready_path="/health/ready", settings={})
+            self._start_simulator(name)
+
+    def _start_simulator(self, name: str) -> None:
+        if name == "paypal":
+            more = [
+                "--port", str(self._ports["paypal"]), "--client-id", PAYPAL_CLIENT, "--webhook-id", PAYPAL_WEBHOOK,
+                "--webhook-url", f"{self.url('gateway')}/api/v1/payments/webhooks/paypal",
+            ]  # fmt: skip
+            ready_path, settings = "/health/live", {"PAYPAL_SIMULATOR_SECRET": self._paypal_secret}
+        else:
+            more = ["--smtp-port", str(self._ports["smtp"]), "--http-port", str(self._ports["mailbox"])]
+            ready_path, settings = "/health/ready", {}
+        command = [BOXOFFICE, "simulate", name, "--data-dir", str(self.folder / name), *more]
+        self._start(name, command, ready_path=ready_path, settings=settings)
 
     def _start(self, name: str, command: Sequence[str], *, ready_path: str, settings: Mapping[str, str]) -> None:
         log = self.folder / f"{name}.log"
