@@ -17,6 +17,7 @@ from bench.holders import CONNECTIONS, locked_hold
 from bench.sampling import sampled
 from bench.stub import Stub
 from boxoffice.runtime.frame_protocol import FrameProtocol
+from boxoffice.runtime.hot_protocol import HotProtocol
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.sales.app import build_bookings, build_payments, build_tickets
@@ -51,8 +52,8 @@ def main() -> None:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has shut down
             stack.enter_context(sampled(Path(asked["profile"])))
         uvicorn.run(
-            kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http="httptools",
-            log_config=None, access_log=False, ws=FrameProtocol, ws_per_message_deflate=False,
+            kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http=HotProtocol,
+            proxy_headers=False, log_config=None, access_log=False, ws=FrameProtocol, ws_per_message_deflate=False,
         )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from boxoffice.runtime.frame_protocol import FrameProtocol
+from boxoffice.runtime.hot_protocol import HotProtocol
 
 
 class _Server(uvicorn.Server):
@@ -30,6 +31,7 @@ async def served(app: Any, *, lifespan: str = "off", send_buffer: int | None = N
             log_config=None,
             access_log=False,
             lifespan=lifespan,
+            http=HotProtocol,
             ws=FrameProtocol,
             ws_per_message_deflate=False,
             proxy_headers=False,

@@ -12,6 +12,7 @@ import uvloop
 from boxoffice.cli.exits import CommandError, Exit
 from boxoffice.cli.signals import AskedToStopError, StopSignals
 from boxoffice.runtime.frame_protocol import FrameProtocol
+from boxoffice.runtime.hot_protocol import HotProtocol
 
 GRACE_S = 20
 """How long requests may finish after we were asked to stop; below the 30 s that process managers usually give."""
@@ -113,7 +114,7 @@ async def _serve(
 ) -> None:
     server = _Server(
         uvicorn.Config(
-            app, loop="none", http="httptools", ws=FrameProtocol, ws_per_message_deflate=False,
+            app, loop="none", http=HotProtocol, ws=FrameProtocol, ws_per_message_deflate=False,
             ws_max_size=MAX_SOCKET_BYTES, lifespan="off", log_config=None, access_log=False, server_header=False,
             proxy_headers=False, backlog=BACKLOG, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GRACE_S,
             h11_max_incomplete_event_size=MAX_HEADER_BYTES,

@@ -6,7 +6,7 @@ keeps one home. Trace, security headers, request id, problems and metrics are th
 """
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,6 +28,10 @@ SECURITY_HEADERS: Mapping[bytes, bytes] = {
 }
 SLOW_S = 1.0
 HOLE = "{}"
+BEARER = "Bearer "
+MAX_BODY_BYTES = 64 * 1024
+"""No call of the API needs more."""
+MOST_DIGITS = len(str(MAX_BODY_BYTES))
 
 _secured: Headers = list(SECURITY_HEADERS.items())
 _log = log(__name__)
@@ -48,14 +52,28 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
         return cls(status, [(b"content-type", media_type.encode()), length, *written], body)
 
 
-class PassedOn(msgspec.Struct, frozen=True, gc=False):
-    """What a hot path gives back when it leaves a call to the framework after it has read the body."""
+class Call(msgspec.Struct, frozen=True, gc=False):
+    """What a hot path sees of a request; ``headers`` with names in lower case."""
 
-    body: bytes
+    path: str
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes = b""
+
+    def header(self, name: bytes) -> str | None:
+        """Read a header."""
+        for key, value in self.headers:
+            if key == name:
+                return value.decode("latin-1")
+        return None
+
+    def bearer(self) -> str | None:
+        """Read the token that came as ``Authorization: Bearer …``, spelt so."""
+        given = self.header(b"authorization")
+        return given[len(BEARER) :].strip() if given is not None and given.startswith(BEARER) else None
 
 
-Handle = Callable[[Scope, Receive], Awaitable[Answer | PassedOn | None]]
-"""Answers a call, or leaves it to the framework: with what it read of the body, or none when it read nothing."""
+Handle = Callable[[Call], Awaitable[Answer | None]]
+"""Answers a call, or leaves it to the framework."""
 
 
 class HotPath:
@@ -65,6 +83,7 @@ class HotPath:
         self.method = method
         self.path = path
         self.handle = handle
+        self.has_body = method in {"POST", "PUT", "PATCH"}
         self.route = route or path
         """The framework's template of the same path, for metrics."""
 
@@ -98,19 +117,31 @@ class HotPaths:
         """Give what serves a WebSocket, if we do."""
         return self._sockets.get(path) or self._sockets.get(with_hole(path))
 
-    async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> Receive | None:
-        """Answer a call; when it is left to the framework, give the ``receive`` to go on with."""
+    async def answered(self, hot: HotPath, call: Call) -> Answer | None:
+        """Answer a call, whatever happens; none leaves it to the framework."""
         started = time.perf_counter()
-        begin_trace(header(scope, b"traceparent"))
-        answer: Answer | PassedOn | None
+        begin_trace(call.header(b"traceparent"))
+        answer: Answer | None
         try:
-            answer = await hot.handle(scope, receive)
+            answer = await hot.handle(call)
         except DomainError as error:
             answer = written(problems.refusal(error, service=self._service))
         except Exception as error:  # noqa: BLE001 - the last resort of a request, as in problems.handlers
-            answer = written(problems.surprise(str(scope["path"]), error))
-        if not isinstance(answer, Answer):
-            return receive if answer is None else replay(answer.body, receive)
+            answer = written(problems.surprise(call.path, error))
+        if answer is not None:
+            self._count(hot, answer.status, time.perf_counter() - started)
+        return answer
+
+    async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> Receive | None:
+        """Answer a call as ASGI; when it is left to the framework, give the ``receive`` to go on with."""
+        body = b""
+        if hot.has_body:
+            if announced_length(scope["headers"]) is None:
+                return receive
+            body = await read_body(receive)
+        answer = await self.answered(hot, Call(scope["path"], list(scope["headers"]), body))
+        if answer is None:
+            return replay(body, receive) if hot.has_body else receive
         await send(
             {
                 "type": "http.response.start",
@@ -119,7 +150,6 @@ class HotPaths:
             }
         )
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
-        self._count(hot, answer.status, time.perf_counter() - started)
         return None
 
     def _count(self, hot: HotPath, status: int, seconds: float) -> None:
@@ -150,12 +180,22 @@ class HotApp(Litestar):
                 return
         await super().__call__(scope, receive, send)
 
+    async def framework(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer the server without a look at the hot paths."""
+        await super().__call__(scope, receive, send)
 
-async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes | None:
-    """Read a body whose announced length is within the limit; none, with nothing read, when it is not."""
-    announced = header(scope, b"content-length") or ""
-    if not announced.isdigit() or not 0 < int(announced) <= limit:
-        return None
+
+def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Read how long a body will be; none when that is not said, nothing, or more than a hot path takes."""
+    for name, value in headers:
+        if name == b"content-length":
+            length = int(value) if value.isdigit() and len(value) <= MOST_DIGITS else 0
+            return length if 0 < length <= MAX_BODY_BYTES else None
+    return None
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Read a body to its end."""
     message = await receive()
     body: bytes = message.get("body", b"")  # type: ignore[assignment] # an ASGI message is an untyped mapping
     while message.get("more_body", False):

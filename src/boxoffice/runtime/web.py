@@ -19,12 +19,19 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import authn, openapi, problems
-from boxoffice.runtime.hotpaths import SECURITY_HEADERS, SLOW_S, HotApp, HotPath, HotPaths, HotSocket, header
+from boxoffice.runtime.hotpaths import (
+    MAX_BODY_BYTES,
+    SECURITY_HEADERS,
+    SLOW_S,
+    HotApp,
+    HotPath,
+    HotPaths,
+    HotSocket,
+    header,
+)
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
 
 API = "/api/v1"
-MAX_BODY_BYTES = 64 * 1024
-"""No call of the API needs more; routes that do (seat maps) say so themselves."""
 
 Lifespan = Callable[[Litestar], AbstractAsyncContextManager[None]]
 """Opens what the service needs when it starts, closes it when it stops."""

@@ -6,12 +6,11 @@ from typing import Any, ClassVar
 import httpx
 import pytest
 from litestar import get
-from litestar.types import Receive, Scope
 from prometheus_client import REGISTRY
 
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import web
-from boxoffice.runtime.hotpaths import Answer, HotPath, segment
+from boxoffice.runtime.hotpaths import Answer, Call, HotPath, segment
 
 
 class GoneAwayError(DomainError):
@@ -20,8 +19,8 @@ class GoneAwayError(DomainError):
     title: ClassVar[str] = "It went away"
 
 
-async def answer_hot(scope: Scope, _receive: Receive) -> Answer | None:
-    which = segment(scope["path"])
+async def answer_hot(call: Call) -> Answer | None:
+    which = segment(call.path)
     if which == "left":
         return None
     if which == "refused":

@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from litestar import Request, Response, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.types import Receive, Scope
 
 from boxoffice.kernel.ids import EventId
 from boxoffice.runtime import hotpaths, web
@@ -69,8 +68,8 @@ async def visible_house(houses: Houses, event_id: int, caller: Caller | None) ->
 def availability_path(parts: Callable[[], Parts]) -> HotPath:
     """Answer for public houses whose picture is good, to callers without a token: nearly everybody."""
 
-    async def answer(scope: Scope, _receive: Receive) -> hotpaths.Answer | None:
-        text = hotpaths.segment(scope["path"])
+    async def answer(call: hotpaths.Call) -> hotpaths.Answer | None:
+        text = hotpaths.segment(call.path)
         if len(text) > MOST_DIGITS or not (text.isascii() and text.isdigit()):
             return None
         kept = parts().houses.glance(EventId(int(text)))
@@ -78,7 +77,7 @@ def availability_path(parts: Callable[[], Parts]) -> HotPath:
             return None
         fresh, unchanged = kept.written or _write(kept)
         known = None
-        for name, value in scope["headers"]:
+        for name, value in call.headers:
             if name == b"authorization":
                 return None
             if name == b"if-none-match":

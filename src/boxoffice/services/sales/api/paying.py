@@ -10,13 +10,12 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar.types import Receive, Scope
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller, TokenVerifier
 from boxoffice.runtime.hotpaths import Answer as HotAnswer
-from boxoffice.runtime.hotpaths import HotPath, PassedOn, header, read_body
+from boxoffice.runtime.hotpaths import Call, HotPath
 from boxoffice.runtime.idempotency import Answer
 from boxoffice.services.sales.api.parts import Parts, call_of
 from boxoffice.services.sales.api.views import booking_view
@@ -29,7 +28,6 @@ from boxoffice.services.sales.usecases.start_payment import Wish, start_payment
 OK, CREATED = 200, 201
 CREATE = f"{web.API}/payments/create"
 CONFIRM = f"{web.API}/bookings/confirm/"
-BEARER = "Bearer "
 PROVIDER_OF_REDIRECTS = "paypal"
 """Only PayPal sends people back with ``token``."""
 Url = Annotated[str, msgspec.Meta(max_length=4_000)]
@@ -94,19 +92,16 @@ def create(desk: Callable[[], PaymentDesk], verifier: TokenVerifier) -> HotPath:
     """Build the hot path that starts a payment; the desk is asked for at each call, as it is opened later."""
     read = msgspec.json.Decoder(CreateBody).decode
 
-    async def handle(scope: Scope, receive: Receive) -> HotAnswer | PassedOn | None:
-        token = header(scope, b"authorization") or ""
-        if not token.startswith(BEARER):
+    async def handle(call: Call) -> HotAnswer | None:
+        token = call.bearer()
+        if token is None:
             return None
-        caller = await verifier.caller(token[len(BEARER) :].strip())
-        body = await read_body(scope, receive, limit=web.MAX_BODY_BYTES)
-        if body is None:
-            return None
+        caller = await verifier.caller(token)
         try:
-            data = read(body)
+            data = read(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return PassedOn(body)
-        answer = await started(desk(), caller.user_id, data, header(scope, b"idempotency-key"), body)
+            return None
+        answer = await started(desk(), caller.user_id, data, call.header(b"idempotency-key"), call.body)
         return HotAnswer.of(answer.status, answer.body, cache_control="no-store")
 
     return HotPath("POST", CREATE, handle)
@@ -116,19 +111,16 @@ def confirm(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
     """Build the hot path that confirms a booking; the parts are asked for at each call, as they are opened later."""
     read = msgspec.json.Decoder(ConfirmBody).decode
 
-    async def handle(scope: Scope, receive: Receive) -> HotAnswer | PassedOn | None:
-        token = header(scope, b"authorization") or ""
-        booking_id = _uuid(scope["path"][len(CONFIRM) :])
-        if not token.startswith(BEARER) or booking_id is None:
+    async def handle(call: Call) -> HotAnswer | None:
+        token = call.bearer()
+        booking_id = _uuid(call.path[len(CONFIRM) :])
+        if token is None or booking_id is None:
             return None
-        caller = await verifier.caller(token[len(BEARER) :].strip())
-        body = await read_body(scope, receive, limit=web.MAX_BODY_BYTES)
-        if body is None:
-            return None
+        caller = await verifier.caller(token)
         try:
-            data = read(body)
+            data = read(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return PassedOn(body)
+            return None
         shown = await confirmed(parts(), caller, booking_id, data)
         return HotAnswer.of(OK, msgspec.json.encode(booking_view(shown)), cache_control="no-store")
 

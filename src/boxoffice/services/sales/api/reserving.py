@@ -9,13 +9,12 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar.types import Receive, Scope
 from msgspec import Meta
 
 from boxoffice.kernel.ids import EventId, SeatId
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller, TokenVerifier
-from boxoffice.runtime.hotpaths import Answer, HotPath, PassedOn, header, read_body
+from boxoffice.runtime.hotpaths import Answer, Call, HotPath
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.api.parts import Parts, PublicId, call_of
 from boxoffice.services.sales.domain.refusals import NotYourselfError
@@ -24,7 +23,6 @@ from boxoffice.services.sales.usecases.place_hold import Wish
 CREATED = 201
 PATH = f"{web.API}/bookings/reserve"
 ROUTE = "POST /bookings/reserve"
-BEARER = "Bearer "
 
 
 class ReserveBody(web.Model, frozen=True):
@@ -62,20 +60,16 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
     """Build the hot path; ``parts`` are asked for at each call, as they are opened later."""
     read = msgspec.json.Decoder(ReserveBody).decode
 
-    async def reserve(scope: Scope, receive: Receive) -> Answer | PassedOn | None:
-        token = header(scope, b"authorization") or ""
-        if not token.startswith(BEARER):
+    async def reserve(call: Call) -> Answer | None:
+        token = call.bearer()
+        if token is None:
             return None
-        caller = await verifier.caller(token[len(BEARER) :].strip())
-        body = await read_body(scope, receive, limit=web.MAX_BODY_BYTES)
-        if body is None:
-            return None
+        caller = await verifier.caller(token)
         try:
-            data = read(body)
+            data = read(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return PassedOn(body)
-        wish, call = asked(data, caller, header(scope, b"idempotency-key"), body)
-        answer = await parts().holds.place(wish, call)
-        return Answer.of(CREATED, answer, cache_control="no-store")
+            return None
+        wish, repeat = asked(data, caller, call.header(b"idempotency-key"), call.body)
+        return Answer.of(CREATED, await parts().holds.place(wish, repeat), cache_control="no-store")
 
     return HotPath("POST", PATH, reserve)
