@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
@@ -16,6 +17,7 @@ from redis.asyncio import Redis
 from bench.holders import CONNECTIONS, locked_hold
 from bench.sampling import sampled
 from bench.stub import Stub
+from boxoffice.runtime import memory
 from boxoffice.runtime.frame_protocol import FrameProtocol
 from boxoffice.runtime.hot_protocol import HotProtocol
 from boxoffice.runtime.peers import Peers
@@ -51,10 +53,19 @@ def main() -> None:
         if asked.get("profile"):
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again when it has shut down
             stack.enter_context(sampled(Path(asked["profile"])))
-        uvicorn.run(
+        config = uvicorn.Config(
             kinds[asked["kind"]](), host="127.0.0.1", port=asked["port"], loop="uvloop", http=HotProtocol,
             proxy_headers=False, log_config=None, access_log=False, ws=FrameProtocol, ws_per_message_deflate=False,
         )  # fmt: skip
+        Server(config).run()
+
+
+class Server(uvicorn.Server):
+    """A server as the shop's: what it has when it is up is kept out of the collector's way."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        memory.settle()
 
 
 def _peers(jwks: dict[str, Any]) -> Peers:

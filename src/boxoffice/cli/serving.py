@@ -11,6 +11,7 @@ import uvloop
 
 from boxoffice.cli.exits import CommandError, Exit
 from boxoffice.cli.signals import AskedToStopError, StopSignals
+from boxoffice.runtime import memory
 from boxoffice.runtime.frame_protocol import FrameProtocol
 from boxoffice.runtime.hot_protocol import HotProtocol
 
@@ -51,6 +52,7 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say so."""
         await super().startup(sockets)
+        memory.settle()
         self.when_up()
 
 

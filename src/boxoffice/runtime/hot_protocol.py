@@ -6,6 +6,7 @@ unusual (a body of unknown length, a call in a pipeline, a call that a hot path 
 """
 
 import asyncio
+from functools import partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -102,19 +103,28 @@ class HotProtocol(HttpToolsProtocol):
             super().on_message_complete()
         elif cycle.more_body:
             cycle.more_body = False
-            task = self.loop.create_task(self._answer(cycle, self.headers))
-            task.add_done_callback(self.tasks.discard)
-            self.tasks.add(task)
+            self._begin(cycle, Call(cycle.path, self.headers, bytes(cycle.body)))
 
-    async def _answer(self, cycle: HotCycle, headers: list[tuple[bytes, bytes]]) -> None:
+    def _begin(self, cycle: HotCycle, call: Call) -> None:
         assert self._hot
-        call = Call(cycle.path, headers, bytes(cycle.body))
+        if not self.flow.write_paused and self._hot.begin(cycle.hot, call, partial(self._tell, cycle)):
+            return
+        task = self.loop.create_task(self._answer(cycle, call))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+
+    async def _answer(self, cycle: HotCycle, call: Call) -> None:
+        assert self._hot
         answer = await self._hot.answered(cycle.hot, call)
         if answer is None:
             await self._leave(cycle, call)
             return
         if self.flow.write_paused:
             await self.flow.drain()
+        self._tell(cycle, answer)
+
+    def _tell(self, cycle: HotCycle, answer: Answer) -> None:
+        """Write an answer; to a client that reads slowly it is one small answer more in the buffer."""
         if cycle.disconnected or self.transport.is_closing():
             return
         self.transport.write(self._written(answer, keep_alive=cycle.keep_alive))

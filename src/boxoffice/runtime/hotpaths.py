@@ -5,8 +5,10 @@ route answers, which is also what OpenAPI describes. So a hot path may know the 
 keeps one home. Trace, security headers, request id, problems and metrics are the same on both ways.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +30,7 @@ SECURITY_HEADERS: Mapping[bytes, bytes] = {
 }
 SLOW_S = 1.0
 HOLE = "{}"
+OK = 200
 BEARER = "Bearer "
 MAX_BODY_BYTES = 64 * 1024
 """No call of the API needs more."""
@@ -74,15 +77,23 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 Handle = Callable[[Call], Awaitable[Answer | None]]
 """Answers a call, or leaves it to the framework."""
+Begin = Callable[[Call], "asyncio.Future[bytes] | None"]
+"""Begins to answer a call, if that needs no waiting: the body comes in the future. None: it does need waiting."""
 
 
 class HotPath:
     """One call: its method and its whole path, where ``{}`` may stand for the last segment or the one before it."""
 
-    def __init__(self, method: str, path: str, handle: Handle, *, route: str = "") -> None:
+    def __init__(
+        self, method: str, path: str, handle: Handle, *, route: str = "", begin: Begin = lambda _call: None,
+        written: Callable[[bytes], Answer] | None = None,
+    ) -> None:  # fmt: skip
+        """Describe the call. ``begin`` is tried before ``handle``; ``written`` makes the answer of what it gives."""
         self.method = method
         self.path = path
         self.handle = handle
+        self.begin = begin
+        self.written = written or partial(Answer.of, OK)
         self.has_body = method in {"POST", "PUT", "PATCH"}
         self.route = route or path
         """The framework's template of the same path, for metrics."""
@@ -131,6 +142,34 @@ class HotPaths:
         if answer is not None:
             self._count(hot, answer.status, time.perf_counter() - started)
         return answer
+
+    def begin(self, hot: HotPath, call: Call, tell: Callable[[Answer], None]) -> bool:
+        """Begin to answer a call without a task for it; ``tell`` gets the answer. False: ``answered`` must do it."""
+        started = time.perf_counter()
+        begin_trace(call.header(b"traceparent"))
+        try:
+            future = hot.begin(call)
+        except DomainError as error:
+            answer = written(problems.refusal(error, service=self._service))
+            self._count(hot, answer.status, time.perf_counter() - started)
+            tell(answer)
+            return True
+        if future is None:
+            return False
+        future.add_done_callback(partial(self._end, hot, call.path, tell, started))  # it runs in this call's context
+        return True
+
+    def _end(
+        self, hot: HotPath, path: str, tell: Callable[[Answer], None], started: float, done: "asyncio.Future[bytes]"
+    ) -> None:
+        try:
+            answer = hot.written(done.result())
+        except DomainError as error:
+            answer = written(problems.refusal(error, service=self._service))
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as in answered
+            answer = written(problems.surprise(path, error))
+        self._count(hot, answer.status, time.perf_counter() - started)
+        tell(answer)
 
     async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> Receive | None:
         """Answer a call as ASGI; when it is left to the framework, give the ``receive`` to go on with."""

@@ -86,7 +86,7 @@ def refusal(error: DomainError, *, service: str) -> Response[bytes]:
     )  # fmt: skip
 
 
-def surprise(path: str, error: Exception) -> Response[bytes]:
+def surprise(path: str, error: BaseException) -> Response[bytes]:
     """Answer what nobody expected, and log it."""
     _log.error("unexpected", path=path, exc_info=error)
     return problem(

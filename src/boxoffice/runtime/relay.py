@@ -19,8 +19,8 @@ from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import OUTBOX_AGE, log
 
 BATCH = 500
-IDLE_S = 0.05
-"""How late a message may leave when nothing else is going on."""
+PAUSE_S = 0.03
+"""How late a message may leave: records gather meanwhile, and forty of them cost hardly more to carry than one."""
 RETRY_S = 1.0
 RETENTION_DAYS = 7
 """Longer than any outage of the bus that we plan for."""
@@ -35,7 +35,8 @@ LOCK_SPACE = 0x0B0C
 """First half of the advisory lock that makes a service's relay a singleton."""
 
 NEXT = """
-SELECT message_id, topic, key, type, version, body::text AS body, trace, created_at, tx::text AS tx_text, position
+SELECT message_id, topic, key, type, version, body::text AS body, trace, created_at, tx::text AS tx_text, position,
+  extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
 FROM outbox
 WHERE tx < pg_snapshot_xmin(pg_current_snapshot()) AND (tx, position) > ($1::text::xid8, $2::bigint)
 ORDER BY outbox.tx, outbox.position LIMIT $3
@@ -111,10 +112,11 @@ class Relay:
         try:
             forget_at = time.monotonic()
             while True:
-                if await self.carry_once() == 0:
-                    if time.monotonic() >= forget_at and await self.forget_old() == 0:
-                        forget_at = time.monotonic() + FORGET_EVERY_S
-                    await asyncio.sleep(IDLE_S)
+                carried = await self.carry_once()
+                if carried == 0 and time.monotonic() >= forget_at and await self.forget_old() == 0:
+                    forget_at = time.monotonic() + FORGET_EVERY_S
+                if carried < BATCH:
+                    await asyncio.sleep(PAUSE_S)
                     await lock.fetchval("SELECT 1")  # raises when the connection that holds the lock is gone
         finally:
             # Not on a connection that is in the middle of something: the pool's reset gives the lock back too.
@@ -131,14 +133,7 @@ class Relay:
         if not records:
             OUTBOX_AGE.labels(self.service).set(0)
             return 0
-        OUTBOX_AGE.labels(self.service).set(
-            max(
-                0.0,
-                await self._database.fetchval(
-                    "SELECT extract(epoch FROM clock_timestamp() - $1)::float8", records[0]["created_at"]
-                ),
-            )
-        )
+        OUTBOX_AGE.labels(self.service).set(max(0.0, records[0]["age"]))
         mark = f"{records[-1]['tx_text']}:{records[-1]['position']}"
         published = await self._bus.publish(
             [

@@ -5,12 +5,13 @@ Redaction is here (invariant I24): a log record never carries a password, a toke
 
 import logging
 import re
-import secrets
 import sys
 from contextvars import ContextVar
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+
+from boxoffice.runtime.uuids import drawn
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
 """W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header."""
@@ -60,9 +61,9 @@ EVENTS_HALTED = Gauge("boxoffice_events_halted", "Events whose sale the auditor 
 
 def begin_trace(traceparent: str | None) -> str:
     """Continue the caller's trace, or begin one; returns the new ``traceparent``."""
-    match = TRACEPARENT.fullmatch(traceparent or "")
-    trace_id = match[1] if match and match[1] != "0" * 32 else secrets.token_hex(16)
-    value = f"00-{trace_id}-{secrets.token_hex(8)}-01"
+    match = TRACEPARENT.fullmatch(traceparent) if traceparent else None
+    trace_id = match[1] if match and match[1] != "0" * 32 else f"{drawn():016x}{drawn():016x}"
+    value = f"00-{trace_id}-{drawn():016x}-01"
     _trace.set(value)
     return value
 

@@ -19,14 +19,15 @@ def uuid7() -> UUID:
     """Make a UUID of now: 48 bits of milliseconds, 12 of their fraction, 62 random ones. It is not a permission."""
     ms, rest_ns = divmod(time.time_ns(), NS_PER_MS)
     fraction = (rest_ns << SUB_MS_BITS) // NS_PER_MS
-    return UUID(int=ms << 80 | VERSION | fraction << 64 | VARIANT | _drawn() & RANDOM_MASK)
+    return UUID(int=ms << 80 | VERSION | fraction << 64 | VARIANT | drawn() & RANDOM_MASK)
 
 
 _pool: list[int] = []
 os.register_at_fork(after_in_child=_pool.clear)  # a child that drew from its parent's would make the parent's ids
 
 
-def _drawn() -> int:
+def drawn() -> int:
+    """Draw 64 random bits."""
     while True:
         try:
             return _pool.pop()

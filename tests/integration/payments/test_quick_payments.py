@@ -16,8 +16,11 @@ from boxoffice.kernel.ids import OrderId, PaymentId, UserId
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
 from boxoffice.services.sales.api.views import booking_view
 from boxoffice.services.sales.domain.payment import CaptureOutcome, Payment, PaymentState
+from boxoffice.services.sales.store import quick_payments
+from boxoffice.services.sales.store.quick_payments import Beginning
 from boxoffice.services.sales.usecases.abandon_payment import TURNED_BACK, abandon
 from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.read_orders import show_order
 from boxoffice.services.sales.usecases.settle_payment import Settling
 from boxoffice.services.sales.usecases.start_payment import Wish, start_payment
@@ -77,10 +80,12 @@ async def start_again(till: Till, order_id: OrderId, user_id: UserId, *, quickly
         order_id=order_id, user_id=user_id, provider="paypal", return_url=f"{PUBLIC_URL}/back",
         cancel_url=f"{PUBLIC_URL}/no",
     )  # fmt: skip
-    answer = await start_payment(
-        till.database, {"paypal": till.provider}, wish, public_url=PUBLIC_URL, window=WINDOW, quickly=quickly,
-        call=IdempotentCall.of(principal=user_id, key=key, route="pay", body=b"{}"), render=render,
-    )  # fmt: skip
+    async with BeginDesk.open(till.database) as desk:
+        answer = await start_payment(
+            till.database, {"paypal": till.provider}, wish, public_url=PUBLIC_URL, window=WINDOW,
+            call=IdempotentCall.of(principal=user_id, key=key, route="pay", body=b"{}"), render=render,
+            desk=desk if quickly else None,
+        )  # fmt: skip
     payment = await till.read(PaymentId(UUID(answer.body.decode())))
     assert not seen or seen[0] == payment, "the buyer was told what is written"
     return payment
@@ -133,6 +138,62 @@ class TestStartQuickly:
         payments = {payment.payment_id for payment in begun if isinstance(payment, Payment)}
         assert len(payments) == 1
         assert len(till.paypal.books(order_id)["orders"]) == 1
+
+
+class TestBeginTogether:
+    async def test_leaves_out_what_is_not_usual_and_touches_nothing_of_it(self, till: Till) -> None:
+        """One of each: usual, somebody else's, its time over, paid before, torn seats, a key that was used."""
+        held = [await till.hold() for _ in range(6)]
+        usual, foreign, over, paid, torn, used = [order_id for order_id, _ in held]
+        await till.database.fetch("UPDATE orders SET hold_expires_at = clock_timestamp() WHERE order_id = $1", over)
+        await start_again(till, paid, dict(held)[paid], quickly=True, key=None)
+        await till.database.fetch(
+            "UPDATE event_seats SET hold_expires_at = clock_timestamp() WHERE seat_id = (SELECT max(seat_ids[1]) FROM"
+            " orders WHERE order_id = $1)", torn,
+        )  # fmt: skip
+        await till.database.fetch("INSERT INTO idempotency_keys VALUES ($1, 'k', 'pay', 'other')", dict(held)[used])
+        before = await state_of(till, [foreign, over, paid, torn, used])
+        async with till.database.connection() as connection:
+            begun = await quick_payments.begin(
+                connection, [asked(order_id, user_id if order_id != foreign else UserId(uuid4())) for order_id, user_id in held],
+                window=WINDOW,
+            )  # fmt: skip
+        assert set(begun) == {usual}
+        assert await state_of(till, [foreign, over, paid, torn, used]) == before
+        keys = await till.database.fetch("SELECT principal, fingerprint FROM idempotency_keys WHERE key = 'k'")
+        assert {(row["principal"], row["fingerprint"]) for row in keys} == {
+            (dict(held)[usual], b"fp"), (dict(held)[used], b"other"),
+        }  # fmt: skip
+
+    async def test_begins_many_at_once_as_each_alone(self, till: Till) -> None:
+        held = [await till.hold() for _ in range(8)]
+        async with till.database.connection() as connection:
+            begun = await quick_payments.begin(connection, [asked(*one) for one in held], window=WINDOW)
+        assert set(begun) == {order_id for order_id, _ in held}
+        for order_id, one in begun.items():
+            assert await till.seat_states(order_id) == ["paying", "paying"]
+            assert one.payment == await till.read(one.payment.payment_id)
+            assert sum(place["price_minor"] for place in one.places) == one.payment.total.minor
+
+
+def asked(order_id: OrderId, user_id: UserId) -> Beginning:
+    return Beginning(
+        order_id=order_id, user_id=user_id, payment_id=PaymentId(uuid4()), provider="paypal",
+        return_url=f"{PUBLIC_URL}/back", cancel_url=f"{PUBLIC_URL}/no",
+        call=IdempotentCall(principal=user_id, key="k", route="pay", fingerprint=b"fp"),
+    )  # fmt: skip
+
+
+async def state_of(till: Till, order_ids: list[OrderId]) -> list[Any]:
+    return [
+        dict(row)
+        for row in await till.database.fetch(
+            "SELECT o.state, o.version, array_agg((s.state, s.fence)::text) AS seats,"
+            " (SELECT count(*) FROM payments p WHERE p.order_id = o.order_id) AS payments"
+            " FROM orders o JOIN event_seats s USING (event_id, order_id) WHERE o.order_id = ANY ($1) GROUP BY o.order_id"
+            " ORDER BY o.order_id", order_ids,
+        )
+    ]  # fmt: skip
 
 
 class TestConfirmTogether:

@@ -36,6 +36,10 @@ class CountingDesk:
         self.reached += 1
         return await self.desk.place(wish, call)
 
+    def stand_in_line(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes]":
+        self.reached += 1
+        return self.desk.stand_in_line(wish, call)
+
 
 class Door:
     """A bookings process: its houses, its desk, and the early no before it."""

@@ -33,6 +33,7 @@ from boxoffice.services.sales.providers.opened import open_providers
 from boxoffice.services.sales.store.shared_houses import SharedHouses
 from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
@@ -78,6 +79,7 @@ def _build(
             app.state.parts = opened
             app.state.payment_desk = paying.PaymentDesk(
                 till=opened.till,
+                beginnings=await stack.enter_async_context(BeginDesk.open(opened.database)),
                 public_url=settings.public_url.rstrip("/"),
                 window=timedelta(minutes=settings.payment_minutes),
             )

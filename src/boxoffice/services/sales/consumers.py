@@ -6,15 +6,12 @@ import msgspec
 
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages import catalog, identity
-from boxoffice.contracts.messages.sales import ORDER_TOPIC, OrderFact
+from boxoffice.contracts.messages.sales import ORDER_TOPIC
 from boxoffice.kernel.ids import EventId, UserId
 from boxoffice.runtime.bus import Consumer
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.usecases import erase_customer, summarise_sales, take_event_terms
 from boxoffice.services.sales.usecases.keep_houses import Houses
-
-HOUSES = "sales-houses"
-"""Tells every process which houses changed; a repeat only has a house read once more, so it needs no inbox."""
 
 
 class HouseOfEvent(msgspec.Struct, frozen=True, rename="camel"):
@@ -48,25 +45,18 @@ def consumers(database: Database, houses: Houses) -> list[Consumer]:
             )
 
     async def take_orders(messages: Sequence[Envelope]) -> None:
-        await summarise_sales.take_order_changes(
-            database, [EventId(message.read(OrderFact).event.event_id) for message in messages]
-        )
+        events = {EventId(message.read(HouseOfOrder).event.event_id) for message in messages}
+        await houses.tell(events)
+        await summarise_sales.take_order_changes(database, sorted(events))
 
     async def take_order(message: Envelope) -> None:
         await take_orders([message])
-
-    async def touch_house(message: Envelope) -> None:
-        await touch_houses([message])
-
-    async def touch_houses(messages: Sequence[Envelope]) -> None:
-        await houses.tell({EventId(message.read(HouseOfOrder).event.event_id) for message in messages})
 
     return [
         Consumer(name=take_event_terms.CONSUMER, topics=[catalog.TOPIC], take=take_event),
         Consumer(name=erase_customer.CONSUMER, topics=[identity.TOPIC], take=take_user),
         Consumer(
             name=summarise_sales.CONSUMER, topics=[ORDER_TOPIC], take=take_order, take_many=take_orders,
-            replaces=["sales-seed-topics"],
+            replaces=["sales-seed-topics", "sales-houses"],
         ),
-        Consumer(name=HOUSES, topics=[ORDER_TOPIC], take=touch_house, take_many=touch_houses),
     ]  # fmt: skip

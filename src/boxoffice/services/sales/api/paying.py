@@ -21,6 +21,7 @@ from boxoffice.services.sales.api.parts import Parts, call_of
 from boxoffice.services.sales.api.views import booking_view
 from boxoffice.services.sales.domain.payment import Payment, PaymentState
 from boxoffice.services.sales.usecases.confirm_for_buyer import confirm_for_buyer
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.read_orders import ShownOrder, show_order
 from boxoffice.services.sales.usecases.settle_payment import Settling
 from boxoffice.services.sales.usecases.start_payment import Wish, start_payment
@@ -38,6 +39,7 @@ class PaymentDesk:
     """What the handlers work with; ``window``: how long a buyer may take at the provider."""
 
     till: Settling
+    beginnings: BeginDesk
     public_url: str
     window: timedelta
 
@@ -74,7 +76,7 @@ async def started(desk: PaymentDesk, user_id: UserId, data: CreateBody, key: str
     )  # fmt: skip
     return await start_payment(
         desk.till.database, desk.till.providers, wish, public_url=desk.public_url, window=desk.window,
-        call=call_of(user_id, key, "payments.create", body), render=_started, quickly=True,
+        call=call_of(user_id, key, "payments.create", body), render=_started, desk=desk.beginnings,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ Whatever is unusual (no token, no length, a body that is not as described) is le
 which says what is wrong with it.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
@@ -70,6 +71,21 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
         wish, repeat = asked(data, caller, call.header(b"idempotency-key"), call.body)
-        return Answer.of(CREATED, await parts().holds.place(wish, repeat), cache_control="no-store")
+        return _held(await parts().holds.place(wish, repeat))
 
-    return HotPath("POST", PATH, reserve)
+    def begin(call: Call) -> asyncio.Future[bytes] | None:
+        token = call.bearer()
+        caller = None if token is None else verifier.known(token)
+        if caller is None:
+            return None
+        try:
+            data = read(call.body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        return parts().holds.place_at_once(*asked(data, caller, call.header(b"idempotency-key"), call.body))
+
+    return HotPath("POST", PATH, reserve, begin=begin, written=_held)
+
+
+def _held(body: bytes) -> Answer:
+    return Answer.of(CREATED, body, cache_control="no-store")

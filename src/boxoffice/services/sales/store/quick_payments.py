@@ -1,9 +1,9 @@
-"""The usual payment in few round trips: calls of ``begin_payment`` and ``confirm_orders`` (0010_quick_payments.sql).
+"""The usual payments, several in one round trip: ``begin_payments`` (0011) and ``confirm_orders`` (0010) in SQL.
 
 Whatever is not usual comes back as none, with nothing changed, and goes the way of ``payments.py`` and its like.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ import asyncpg
 
 from boxoffice.kernel.ids import EventId, OrderId, PaymentId, UserId
 from boxoffice.kernel.money import Money
-from boxoffice.runtime.database import Connection, Database
+from boxoffice.runtime.database import Connection
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
 from boxoffice.services.sales.domain.order import Order
 from boxoffice.services.sales.domain.payment import Payment, PaymentState
@@ -25,22 +25,33 @@ from boxoffice.services.sales.store.terms import EventTerms
 UNUSUAL = "BX099"
 """SQLSTATE of what is left to the reference path."""
 
-BEGIN = "SELECT * FROM begin_payment($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+BEGIN = "SELECT * FROM begin_payments($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 BEGUN = """
-WITH noted AS (
-  UPDATE payments SET provider_ref = $2, approval_url = $3 WHERE payment_id = $1 AND provider_ref IS NULL)
-UPDATE idempotency_keys SET status = $6, body = $7 WHERE principal = $4 AND key = $5
+WITH said AS (
+  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::int[], $7::bytea[])
+    r(payment_id, provider_ref, approval_url, principal, key, status, body)),
+noted AS (
+  UPDATE payments p SET provider_ref = r.provider_ref, approval_url = r.approval_url
+    FROM said r WHERE p.payment_id = r.payment_id AND p.provider_ref IS NULL)
+UPDATE idempotency_keys i SET status = r.status, body = r.body
+  FROM said r WHERE i.principal = r.principal AND i.key = r.key
 """
 OWN = payments.SELECTED + (
-    " WHERE p.payment_id = $1 AND p.order_id = $2 AND o.user_id = $3 AND o.state = 'paying'"
+    " JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) r(payment_id, order_id, user_id)"
+    " ON p.payment_id = r.payment_id AND p.order_id = r.order_id AND o.user_id = r.user_id"
+    " WHERE o.state = 'paying'"
     " AND p.state IN ('created', 'capturing') AND p.provider_ref IS NOT NULL"
 )
 CLAIM = """
-WITH claimed AS (
-  UPDATE payments SET state = 'capturing', tried_at = clock_timestamp()
-   WHERE payment_id = $1 AND state IN ('created', 'capturing') RETURNING order_id, tried_at)
-SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency, o.hold_expires_at,
-       o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at, o.released_because, o.extended_at,
+WITH open AS MATERIALIZED (
+  SELECT payment_id FROM payments WHERE payment_id = ANY ($1::uuid[]) AND state IN ('created', 'capturing')
+   ORDER BY payment_id FOR UPDATE),
+claimed AS (
+  UPDATE payments p SET state = 'capturing', tried_at = clock_timestamp() FROM open
+   WHERE p.payment_id = open.payment_id RETURNING p.payment_id, p.order_id, p.tried_at)
+SELECT c.payment_id, o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency,
+       o.hold_expires_at, o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at,
+       o.released_because, o.extended_at,
        o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
        0 AS seconds_left, c.tried_at AS claimed_at, t AS terms, (
   SELECT jsonb_agg(jsonb_build_object('seat_id', s.seat_id, 'section', l.section, 'row_label', l.row_label,
@@ -58,6 +69,7 @@ CONFIRM = "SELECT confirm_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $
 class Begun:
     """A payment that was begun, and what the provider is told of it."""
 
+    order_id: OrderId
     payment: Payment
     event_name: str
     places: list[dict[str, Any]]
@@ -86,55 +98,90 @@ class Confirming:
     trace: str | None
 
 
-async def begin(
-    connection: Connection, *, order_id: OrderId, user_id: UserId, payment_id: PaymentId, provider: str,
-    return_url: str, cancel_url: str, window: timedelta, call: IdempotentCall | None,
-) -> Begun | None:  # fmt: skip
-    """P in one statement, which is its own transaction."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """One order whose first payment is to begin."""
+
+    order_id: OrderId
+    user_id: UserId
+    payment_id: PaymentId
+    provider: str
+    return_url: str
+    cancel_url: str
+    call: IdempotentCall | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the provider calls a payment, and what the buyer was told of it."""
+
+    payment_id: PaymentId
+    provider_ref: str
+    approval_url: str
+    call: IdempotentCall | None
+    answer: Answer
+
+
+async def begin(connection: Connection, batch: Sequence[Beginning], *, window: timedelta) -> dict[OrderId, Begun]:
+    """P for several orders in one statement, which is its own transaction; who is not in the answer was not usual."""
+    asked = {one.order_id: one for one in batch}
+    calls = [one.call for one in batch]
     try:
-        record = await connection.fetchrow(
-            BEGIN, order_id, user_id, payment_id, provider, return_url, cancel_url, window,
-            call.key if call else None, call.route if call else None, call.fingerprint if call else None,
+        records = await connection.fetch(
+            BEGIN, [one.order_id for one in batch], [one.user_id for one in batch], [one.payment_id for one in batch],
+            [one.provider for one in batch], [one.return_url for one in batch], [one.cancel_url for one in batch],
+            [call and call.key for call in calls], [call and call.fingerprint for call in calls],
+            next((call.route for call in calls if call), ""), window,
         )  # fmt: skip
     except asyncpg.PostgresError as error:
-        if error.sqlstate != UNUSUAL:
+        if error.sqlstate != UNUSUAL and not isinstance(error, asyncpg.IntegrityConstraintViolationError):
             raise
-        return None
+        return {}
+    return {one.order_id: one for one in (_begun(record, asked) for record in records)}
+
+
+def _begun(record: Any, asked: Mapping[OrderId, Beginning]) -> Begun:
+    one = asked[OrderId(plain_uuid(record["order_id"]))]
     total = Money(record["total_minor"], record["currency"])
     payment = Payment(
-        payment_id=payment_id, order_id=order_id, event_id=EventId(record["event_id"]), user_id=user_id, attempt=1,
-        provider=provider, provider_ref=None, capture_ref=None, approval_url=None, return_url=return_url,
-        cancel_url=cancel_url, state=PaymentState.CREATED, total=total, refunded=Money(0, total.currency), failure=None,
-        tried_at=record["begun_at"],
+        payment_id=one.payment_id, order_id=one.order_id, event_id=EventId(record["event_id"]), user_id=one.user_id,
+        attempt=1, provider=one.provider, provider_ref=None, capture_ref=None, approval_url=None,
+        return_url=one.return_url, cancel_url=one.cancel_url, state=PaymentState.CREATED, total=total,
+        refunded=Money(0, total.currency), failure=None, tried_at=record["begun_at"],
     )  # fmt: skip
-    return Begun(payment=payment, event_name=record["event_name"], places=record["items"])
+    return Begun(order_id=one.order_id, payment=payment, event_name=record["event_name"], places=record["items"])
 
 
-async def begun(
-    connection: Connection, payment_id: PaymentId, *, provider_ref: str, approval_url: str, call: IdempotentCall | None,
-    answer: Answer,
-) -> None:  # fmt: skip
-    """Note what the provider calls the payment, and what the buyer was told."""
+async def begun(connection: Connection, batch: Sequence[Told]) -> None:
+    """Note what the provider calls payments, and what their buyers were told."""
     await connection.execute(
-        BEGUN, payment_id, provider_ref, approval_url, call.principal if call else None, call.key if call else None,
-        answer.status, answer.body,
+        BEGUN, [one.payment_id for one in batch], [one.provider_ref for one in batch],
+        [one.approval_url for one in batch], [one.call and one.call.principal for one in batch],
+        [one.call and one.call.key for one in batch], [one.answer.status for one in batch],
+        [one.answer.body for one in batch],
     )  # fmt: skip
 
 
-async def to_confirm(database: Database, payment_id: PaymentId, order_id: OrderId, user_id: UserId) -> Payment | None:
-    """Read the payment of a customer's order that waits for its confirmation."""
-    return payments.read(await database.fetchrow(OWN, payment_id, order_id, user_id))
+async def to_confirm(
+    connection: Connection, batch: Sequence[tuple[PaymentId, OrderId, UserId]]
+) -> dict[PaymentId, Payment]:
+    """Read the payments of customers' own orders that wait for their confirmation."""
+    records = await connection.fetch(OWN, *(list(column) for column in zip(*batch, strict=True)))
+    found = [payment for payment in map(payments.read, records) if payment is not None]
+    return {payment.payment_id: payment for payment in found}
 
 
-async def claim(connection: Connection, payment_id: PaymentId) -> Claimed | None:
-    """C1: claim the right to capture, and read what the order is; none when it was abandoned or has ended."""
-    record = await connection.fetchrow(CLAIM, payment_id)
-    order = orders.read(record)
-    if order is None or len(record["places"] or ()) != len(order.seat_ids):
-        return None
-    return Claimed(
-        order=order, event=terms.read(record["terms"]), places=record["places"], claimed_at=record["claimed_at"]
-    )
+async def claim(connection: Connection, payment_ids: Sequence[PaymentId]) -> dict[PaymentId, Claimed]:
+    """C1: claim the right to capture, and read what the orders are; without those abandoned or ended meanwhile."""
+    claimed = {}
+    for record in await connection.fetch(CLAIM, payment_ids):
+        order = orders.read(record)
+        if order is not None and len(record["places"] or ()) == len(order.seat_ids):
+            claimed[PaymentId(plain_uuid(record["payment_id"]))] = Claimed(
+                order=order, event=terms.read(record["terms"]), places=record["places"],
+                claimed_at=record["claimed_at"],
+            )  # fmt: skip
+    return claimed
 
 
 async def confirm(connection: Connection, batch: Sequence[Confirming], *, key_id: str) -> frozenset[OrderId]:

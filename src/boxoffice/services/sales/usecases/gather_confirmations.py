@@ -42,6 +42,12 @@ class ConfirmDesk:
 
     def __init__(self, till: Settling) -> None:
         self._till = till
+        self._asked: Gathering[tuple[PaymentId, OrderId, UserId], Payment | None] = Gathering(
+            self._read, apart=None, lanes=LANES, most_together=MOST_TOGETHER
+        )
+        self._claims: Gathering[PaymentId, Claimed | None] = Gathering(
+            self._claim, apart=lambda payment_id: (payment_id,), lanes=LANES, most_together=MOST_TOGETHER
+        )
         self._line: Gathering[Confirming, bool] = Gathering(
             self._decide, apart=_marks, lanes=LANES, most_together=MOST_TOGETHER
         )
@@ -51,7 +57,7 @@ class ConfirmDesk:
     async def open(cls, till: Settling) -> AsyncIterator["ConfirmDesk"]:
         """Keep a desk open while inside."""
         desk = cls(till)
-        async with desk._line.open():
+        async with desk._asked.open(), desk._claims.open(), desk._line.open():
             yield desk
 
     async def confirm(self, order_id: OrderId, user_id: UserId, payment_id: PaymentId) -> ShownOrder | None:
@@ -59,7 +65,7 @@ class ConfirmDesk:
 
         :raises ProviderSilentError: when the provider does not tell how the payment stands.
         """
-        payment = await quick_payments.to_confirm(self._till.database, payment_id, order_id, user_id)
+        payment = await self._asked.ask((payment_id, order_id, user_id))
         if payment is None or payment.provider_ref is None:
             return None
         provider = client_of(self._till.providers, payment)
@@ -85,12 +91,29 @@ class ConfirmDesk:
         order = await provider.get(provider_ref)
         if order.state is ProviderOrderState.ENDED or not may_go_on(payment, order, provider):
             return None, None
-        async with self._till.database.connection() as connection:
-            claimed = await quick_payments.claim(connection, payment.payment_id)
+        claimed = await self._claims.ask(payment.payment_id)
         if claimed is None or order.capture is not None:
             return None, None
         outcome = await provider.capture(provider_ref, payment_id=payment.payment_id)
         return claimed, outcome if isinstance(outcome, Captured) else None
+
+    async def _read(self, batch: list[Waiting[tuple[PaymentId, OrderId, UserId], Payment | None]]) -> None:
+        async with self._till.database.connection() as connection:
+            found = await quick_payments.to_confirm(connection, [waiting.ask for waiting in batch])
+        for waiting in batch:
+            payment_id, order_id, user_id = waiting.ask
+            payment = found.get(payment_id)
+            is_own = payment is not None and (payment.order_id, payment.user_id) == (order_id, user_id)
+            waiting.answer(payment if is_own else None)
+
+    async def _claim(self, batch: list[Waiting[PaymentId, Claimed | None]]) -> None:
+        try:
+            async with self._till.database.connection() as connection:
+                claimed = await quick_payments.claim(connection, [waiting.ask for waiting in batch])
+        except DatabaseBusyError:
+            claimed = {}  # as in _decide
+        for waiting in batch:
+            waiting.answer(claimed.get(waiting.ask))
 
     async def _decide(self, batch: list[Waiting[Confirming, bool]]) -> None:
         asked = [waiting.ask for waiting in batch]

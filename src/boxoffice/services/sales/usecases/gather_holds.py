@@ -95,13 +95,18 @@ class HoldDesk:
         if wish.seat_ids is None:
             desk = self._places if await self._places.serves(wish) else self._best
             return await desk.place(wish, call)
+        return await self.stand_in_line(wish, call)
+
+    def stand_in_line(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes]":
+        """Put a checked wish for chosen seats in line; the answer comes in the future, or what it is refused with."""
+        assert wish.seat_ids is not None
         loop = asyncio.get_running_loop()
         customer = (wish.event_id, wish.user_id)
         persons = (customer, (call.principal, call.key)) if call else (customer,)
         waiting = Waiting(wish, call, current_trace(), loop.create_future(), wish.seat_ids, persons)
         self._line.append(waiting)
         self._call(loop)
-        return await waiting.answer
+        return waiting.answer
 
     def _call(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the line looked at once everybody who is about to join it has."""

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 from boxoffice.kernel.errors import DomainError
@@ -43,6 +44,9 @@ class Desk(Protocol):
 
     async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
         """Hold what is wished for."""
+
+    def stand_in_line(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes]":
+        """Put a checked wish for chosen seats in line."""
 
 
 @dataclass(slots=True)
@@ -79,6 +83,22 @@ class EarlyNo:
         except SeatsTakenError:
             self._note_refusal(wish.event_id)
             raise
+
+    def place_at_once(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes] | None":
+        """Put a wish in line without waiting for anything; none when something must be looked up first.
+
+        :raises DomainError: what :meth:`Wish.check` refuses with; the rest comes in the future.
+        """
+        wish.check()
+        if wish.seat_ids is None or wish.allocation_id is not None or self._taken(wish.event_id, wish.seat_ids):
+            return None
+        placed = self._desk.stand_in_line(wish, call)
+        placed.add_done_callback(partial(self._note, wish.event_id))
+        return placed
+
+    def _note(self, event_id: EventId, placed: "asyncio.Future[bytes]") -> None:
+        if not placed.cancelled() and isinstance(placed.exception(), SeatsTakenError):
+            self._note_refusal(event_id)
 
     async def refuse_hopeless(
         self, event_id: EventId, seat_ids: tuple[SeatId, ...], call: IdempotentCall | None

@@ -5,7 +5,7 @@ found again by its payment id. Invariants I3 (nobody else can take the seats), I
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -34,8 +34,10 @@ from boxoffice.services.sales.domain.refusals import (
     WrongOrderStateError,
 )
 from boxoffice.services.sales.providers import Item, NewPayment, PaymentProvider, Providers
-from boxoffice.services.sales.store import orders, payments, quick_payments, seats, terms
+from boxoffice.services.sales.store import orders, payments, seats, terms
+from boxoffice.services.sales.store.quick_payments import Beginning
 from boxoffice.services.sales.usecases.abandon_payment import REFUSED, abandon, client_of
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +60,11 @@ async def start_payment(
     window: timedelta,
     call: IdempotentCall | None,
     render: Callable[[Payment], Answer],
-    quickly: bool = False,
+    desk: BeginDesk | None = None,
 ) -> Answer:
     """Start paying an order; an order that is being paid, or was, answers with the payment that it has.
 
-    ``quickly`` tries the usual case in two statements first; what it leaves goes the whole way.
+    ``desk`` begins the usual payment together with others; what it leaves goes the whole way.
 
     :raises OrderNotFoundError: when the order is not the buyer's.
     :raises HoldExpiredError: when the hold is over.
@@ -77,7 +79,7 @@ async def start_payment(
         raise ProviderUnknownError(f"Choose one of: {', '.join(sorted(providers))}.", providers=sorted(providers))
     for url in (wish.return_url, wish.cancel_url):
         checked_return_url(url, public_url)
-    if quickly and (started := await _start_quickly(database, provider, wish, window, call, render)):
+    if desk is not None and (started := await _start_quickly(desk, provider, wish, window, call, render)):
         return started
     async with database.transaction() as tx:
         earlier = await idempotency.begin(tx, call)
@@ -92,31 +94,23 @@ async def start_payment(
 
 
 async def _start_quickly(
-    database: Database, provider: PaymentProvider, wish: Wish, window: timedelta, call: IdempotentCall | None,
+    desk: BeginDesk, provider: PaymentProvider, wish: Wish, window: timedelta, call: IdempotentCall | None,
     render: Callable[[Payment], Answer],
 ) -> Answer | None:  # fmt: skip
-    """Start the first payment of a held order in two statements around the provider's answer; none: not that case."""
-    async with database.connection() as connection:
-        begun = await quick_payments.begin(
-            connection, order_id=wish.order_id, user_id=wish.user_id, payment_id=PaymentId(uuid7()),
-            provider=wish.provider, return_url=wish.return_url, cancel_url=wish.cancel_url, window=window, call=call,
-        )  # fmt: skip
+    """Start the first payment of a held order together with others; none: not that case."""
+    beginning = Beginning(
+        order_id=wish.order_id, user_id=wish.user_id, payment_id=PaymentId(uuid7()), provider=wish.provider,
+        return_url=wish.return_url, cancel_url=wish.cancel_url, call=call,
+    )  # fmt: skip
+    begun = await desk.begin(beginning, window)
     if begun is None:
         return None
-    payment = begun.payment
     try:
-        there = await provider.create(_new_payment(payment, begun.event_name, begun.places))
+        there = await provider.create(_new_payment(begun.payment, begun.event_name, begun.places))
     except ProviderRefusedError:
-        await abandon(database, {provider.name: provider}, payment.payment_id, because=REFUSED)
+        await abandon(desk.database, {provider.name: provider}, beginning.payment_id, because=REFUSED)
         raise
-    payment = replace(payment, provider_ref=there.provider_ref, approval_url=there.approval_url)
-    answer = render(payment)
-    async with database.connection() as connection:
-        await quick_payments.begun(
-            connection, payment.payment_id, provider_ref=there.provider_ref, approval_url=there.approval_url,
-            call=call, answer=answer,
-        )  # fmt: skip
-    return answer
+    return await desk.note(begun, beginning, there, render)
 
 
 async def _begin(tx: Connection, wish: Wish, window: timedelta) -> Payment:
