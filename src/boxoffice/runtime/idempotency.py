@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 from uuid import UUID
 
+import msgspec
+
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.database import Connection, Database
 
@@ -48,8 +50,7 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IdempotentCall:
+class IdempotentCall(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Who calls what with which body under which key."""
 
     principal: UUID

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import asyncpg
+import msgspec
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
@@ -87,8 +87,7 @@ def refusing() -> Iterator[None]:
         raise kind(said, **json.loads(error.detail or "{}")) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request of a batch: these seats for that customer under that order's id."""
 
     user_id: UserId
@@ -102,8 +101,7 @@ class Asked:
     arrangement: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of one request: ``placed`` (the answer's body), ``taken`` or ``contested`` (JSON of the seats)."""
 
     kind: str

@@ -9,7 +9,9 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Hashable, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import EventId, OrderId
@@ -118,7 +120,7 @@ def _in_section(wish: Wish) -> Wish:
         return wish
     if wish.price_level not in (None, wish.section):
         raise _refusal()
-    return replace(wish, price_level=wish.section)
+    return msgspec.structs.replace(wish, price_level=wish.section)
 
 
 def _apart(asked: Asked) -> Iterable[Hashable]:

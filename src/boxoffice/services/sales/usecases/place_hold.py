@@ -1,8 +1,9 @@
 """Hold chosen seats, or so many places without seats, all or nothing, in one round trip (reliability section 4.5 R)."""
 
 import asyncio
-from dataclasses import dataclass
 from random import uniform
+
+import msgspec
 
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId, event_of
 from boxoffice.runtime.database import Database
@@ -24,8 +25,7 @@ MOST_RETRIES = 3
 """Two who hold next to each other may meet again: after so many times the buyer is told."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a customer wants of one event: these seats, or ``quantity`` of our choice.
 
     ``together``: side by side, or not at all.
@@ -55,11 +55,12 @@ class Wish:
             )
         if self.seat_ids is None:
             return
-        if len(set(self.seat_ids)) != len(self.seat_ids):
+        if wanted != 1 and len(set(self.seat_ids)) != wanted:
             twice = sorted({seat for seat in self.seat_ids if self.seat_ids.count(seat) > 1})
             raise BadSelectionError("A seat stands twice.", ticketIds=twice)
-        foreign = sorted(seat for seat in self.seat_ids if event_of(seat) != self.event_id)
+        foreign = [seat for seat in self.seat_ids if event_of(seat) != self.event_id]
         if foreign:
+            foreign.sort()
             raise SeatsUnknownError("Choose seats of this event.", ticketIds=foreign)
 
 
