@@ -144,7 +144,7 @@ class TestDelivery:
     async def test_a_consumer_ends_the_groups_that_it_replaces(self, database: Database, bus: Bus) -> None:
         await bus.redis.xgroup_create(TOPIC, "gone", id="0", mkstream=True)
         taker = Taker(database)
-        async with bus.consuming([replace(taker.consumer(), replaces=["gone", "never there"])]):
+        async with bus.consuming([replace(taker.consumer(), replaces={TOPIC: ["gone", "never there"]})]):
             await tell(database, ("a", 1))
             await Relay(service="sales", database=database, bus=bus).carry_once()
             await until(lambda: len(taker.effects) == 1)

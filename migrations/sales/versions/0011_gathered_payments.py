@@ -1,4 +1,4 @@
-"""Payments that begin at the same moment are begun in one transaction; the outbox loses an index that nobody asks."""
+"""Payments that begin at the same moment are begun in one transaction; events are marked as changed without waiting."""
 
 from pathlib import Path
 

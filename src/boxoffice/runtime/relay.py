@@ -6,7 +6,7 @@ or was replaced, shows an older mark, and everything after it is published again
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import asyncpg
@@ -70,6 +70,9 @@ WITH old AS (
 SELECT count(*) FROM gone
 """
 
+Notice = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
+"""Takes (topic, body in JSON) of each record; a repeat must change nothing."""
+
 _log = log(__name__)
 
 
@@ -77,12 +80,17 @@ class Relay:
     """Carries one service's outbox.
 
     ``copies`` names for some types a second topic: their messages go there too, in the same atomic step and under the
-    same id, so that the transaction that tells a fact writes it once.
+    same id, so that the transaction that tells a fact writes it once. ``notice`` is called with what is about to be
+    carried, at least once for each record: the service's own use of its facts need not come back over the bus.
     """
 
-    def __init__(self, *, service: str, database: Database, bus: Bus, copies: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, *, service: str, database: Database, bus: Bus, copies: Mapping[str, str] | None = None,
+        notice: Notice | None = None,
+    ) -> None:  # fmt: skip
         self.service = service
         self._copies = copies or {}
+        self._notice = notice
         self._database = database
         self._bus = bus
         self._mark_key = f"relay:{service}"
@@ -134,6 +142,8 @@ class Relay:
             OUTBOX_AGE.labels(self.service).set(0)
             return 0
         OUTBOX_AGE.labels(self.service).set(max(0.0, records[0]["age"]))
+        if self._notice is not None:
+            await self._notice([(record["topic"], record["body"]) for record in records])
         mark = f"{records[-1]['tx_text']}:{records[-1]['position']}"
         published = await self._bus.publish(
             [

@@ -23,10 +23,10 @@ from boxoffice.runtime.jobs import running
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.settings import Settings
+from boxoffice.services.sales import consumers
 from boxoffice.services.sales.api import bookings, changes, documents, houses, paying, payments, reserving, tickets
 from boxoffice.services.sales.api.live import live_socket
 from boxoffice.services.sales.api.parts import Parts, parts
-from boxoffice.services.sales.consumers import consumers
 from boxoffice.services.sales.jobs import WATCH_TIMEOUT_MS, payment_jobs, sale_jobs, watch_jobs
 from boxoffice.services.sales.providers import Providers
 from boxoffice.services.sales.providers.opened import open_providers
@@ -154,9 +154,12 @@ async def _sell(stack: AsyncExitStack, settings: Settings, opened: Parts) -> Non
     redis = Redis.from_url(settings.redis_url)
     stack.push_async_callback(redis.aclose)
     bus = Bus(redis)
-    relay = Relay(service=SERVICE, database=database, bus=bus, copies=SEED_TOPICS)
+    relay = Relay(
+        service=SERVICE, database=database, bus=bus, copies=SEED_TOPICS,
+        notice=consumers.own_orders(database, opened.houses),
+    )  # fmt: skip
     await stack.enter_async_context(relay.running())
-    await stack.enter_async_context(bus.consuming(consumers(database, opened.houses)))
+    await stack.enter_async_context(bus.consuming(consumers.consumers(database, opened.houses)))
     auditor = await stack.enter_async_context(
         Database.open(
             settings.sales_database_url, size=AUDITOR_CONNECTIONS, name=f"{SERVICE}-auditor",

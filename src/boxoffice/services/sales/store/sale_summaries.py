@@ -6,13 +6,15 @@ from boxoffice.kernel.ids import EventId
 from boxoffice.runtime.database import Connection
 from boxoffice.services.sales.domain.sale import SaleState
 
-MARK = "INSERT INTO sale_changes (event_id) VALUES ($1) ON CONFLICT DO NOTHING"
+MARK = "INSERT INTO sale_changes (event_id) SELECT unnest($1::bigint[])"
+"""Each mark is a record of its own: whoever marks waits for nobody who counts."""
 
 TAKE = """
-DELETE FROM sale_changes WHERE event_id IN (
-  SELECT event_id FROM sale_changes WHERE changed_at <= clock_timestamp() - make_interval(secs => $1)
-  ORDER BY changed_at LIMIT $2 FOR UPDATE SKIP LOCKED)
-RETURNING event_id
+WITH due AS (
+  SELECT event_id FROM sale_changes GROUP BY event_id
+  HAVING min(changed_at) <= clock_timestamp() - make_interval(secs => $1) ORDER BY min(changed_at) LIMIT $2),
+free AS (SELECT c.ctid FROM sale_changes c JOIN due USING (event_id) FOR UPDATE OF c SKIP LOCKED)
+DELETE FROM sale_changes WHERE ctid IN (SELECT ctid FROM free) RETURNING event_id
 """
 
 OPENED_OR_CLOSED = """
@@ -21,7 +23,7 @@ SELECT s.event_id, '-infinity' FROM sale_summaries s JOIN event_terms t USING (e
 WHERE (s.state = 'not_on_sale') = (t.status = 'published' AND t.halted_because IS NULL
   AND clock_timestamp() >= coalesce(t.on_sale_at, '-infinity')
   AND clock_timestamp() < coalesce(t.off_sale_at, t.starts_at))
-ON CONFLICT DO NOTHING
+  AND NOT EXISTS (SELECT FROM sale_changes c WHERE c.event_id = s.event_id)
 """
 
 COUNT_AREAS = """
@@ -69,9 +71,9 @@ class Counts:
     is_open: bool
 
 
-async def mark_changed(tx: Connection, event_id: EventId) -> None:
-    """Note that an event's summary has to be looked at again."""
-    await tx.execute(MARK, event_id)
+async def mark_changed(tx: Connection, *event_ids: EventId) -> None:
+    """Note that events' summaries have to be looked at again."""
+    await tx.execute(MARK, event_ids)
 
 
 async def mark_opened_and_closed(connection: Connection) -> None:
@@ -81,7 +83,7 @@ async def mark_opened_and_closed(connection: Connection) -> None:
 
 async def take_changed(tx: Connection, *, older_than_seconds: float, most: int) -> list[EventId]:
     """Take events that changed at least so long ago; they are forgotten when the transaction commits."""
-    return [EventId(record["event_id"]) for record in await tx.fetch(TAKE, older_than_seconds, most)]
+    return sorted({EventId(record["event_id"]) for record in await tx.fetch(TAKE, older_than_seconds, most)})
 
 
 async def count(tx: Connection, event_id: EventId) -> Counts:

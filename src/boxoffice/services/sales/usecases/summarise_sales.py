@@ -10,7 +10,6 @@ from boxoffice.runtime.database import Connection, Database
 from boxoffice.services.sales.domain.sale import sale_state
 from boxoffice.services.sales.store import sale_summaries
 
-CONSUMER = "sales-summary"
 DEBOUNCE_S = 1.0
 """A hot event changes a thousand times a second; search needs to know once."""
 BATCH = 20
@@ -20,8 +19,7 @@ BATCH = 20
 async def take_order_changes(database: Database, changed: Iterable[EventId]) -> None:
     """Note which events' orders changed. A repeat only has them counted once more, so it needs no inbox."""
     async with database.transaction() as tx:
-        for event_id in sorted(set(changed)):
-            await sale_summaries.mark_changed(tx, event_id)
+        await sale_summaries.mark_changed(tx, *changed)
 
 
 async def summarise_sales(database: Database, *, debounce_seconds: float = DEBOUNCE_S) -> int:
