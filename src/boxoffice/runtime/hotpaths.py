@@ -77,26 +77,33 @@ class Call(msgspec.Struct, frozen=True, gc=False):
 
 Handle = Callable[[Call], Awaitable[Answer | None]]
 """Answers a call, or leaves it to the framework."""
-Begin = Callable[[Call], "asyncio.Future[bytes] | None"]
-"""Begins to answer a call, if that needs no waiting: the body comes in the future. None: it does need waiting."""
+Begin = Callable[[Call], "Answer | asyncio.Future[bytes] | None"]
+"""Answers a call at once, or begins to: then the body comes in the future. None: something must be looked up first."""
 
 
 class HotPath:
     """One call: its method and its whole path, where ``{}`` may stand for the last segment or the one before it."""
 
     def __init__(
-        self, method: str, path: str, handle: Handle, *, route: str = "", begin: Begin = lambda _call: None,
-        written: Callable[[bytes], Answer] | None = None,
+        self, method: str, path: str, handle: Handle | None = None, *, route: str = "",
+        begin: Begin = lambda _call: None, written: Callable[[bytes], Answer] | None = None,
     ) -> None:  # fmt: skip
-        """Describe the call. ``begin`` is tried before ``handle``; ``written`` makes the answer of what it gives."""
+        """Describe the call: ``begin`` is for the socket, where ``written`` makes the answer of the body that comes.
+
+        Without a ``handle`` only what ``begin`` answers at once is answered.
+        """
         self.method = method
         self.path = path
-        self.handle = handle
+        self.handle = handle or self._at_once
         self.begin = begin
         self.written = written or partial(Answer.of, OK)
         self.has_body = method in {"POST", "PUT", "PATCH"}
         self.route = route or path
         """The framework's template of the same path, for metrics."""
+
+    async def _at_once(self, call: Call) -> Answer | None:
+        begun = self.begin(call)
+        return begun if isinstance(begun, Answer) else None
 
 
 class HotSocket:
@@ -148,15 +155,16 @@ class HotPaths:
         started = time.perf_counter()
         begin_trace(call.header(b"traceparent"))
         try:
-            future = hot.begin(call)
+            begun = hot.begin(call)
         except DomainError as error:
-            answer = written(problems.refusal(error, service=self._service))
-            self._count(hot, answer.status, time.perf_counter() - started)
-            tell(answer)
-            return True
-        if future is None:
+            begun = written(problems.refusal(error, service=self._service))
+        if begun is None:
             return False
-        future.add_done_callback(partial(self._end, hot, call.path, tell, started))  # it runs in this call's context
+        if isinstance(begun, Answer):
+            self._count(hot, begun.status, time.perf_counter() - started)
+            tell(begun)
+        else:  # called back in this call's context
+            begun.add_done_callback(partial(self._end, hot, call.path, tell, started))
         return True
 
     def _end(

@@ -68,7 +68,7 @@ async def visible_house(houses: Houses, event_id: int, caller: Caller | None) ->
 def availability_path(parts: Callable[[], Parts]) -> HotPath:
     """Answer for public houses whose picture is good, to callers without a token: nearly everybody."""
 
-    async def answer(call: hotpaths.Call) -> hotpaths.Answer | None:
+    def answer(call: hotpaths.Call) -> hotpaths.Answer | None:
         text = hotpaths.segment(call.path)
         if len(text) > MOST_DIGITS or not (text.isascii() and text.isdigit()):
             return None
@@ -85,7 +85,7 @@ def availability_path(parts: Callable[[], Parts]) -> HotPath:
         return unchanged if known is not None and knows(known, kept.tag) else fresh
 
     return HotPath(
-        "GET", "/api/v1/events/{}/availability", answer, route="/api/v1/events/{event_id}/availability"
+        "GET", "/api/v1/events/{}/availability", begin=answer, route="/api/v1/events/{event_id}/availability"
     )  # fmt: skip
 
 
