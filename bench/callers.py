@@ -20,6 +20,7 @@ from bench import cpu
 from bench.holders import HOLDERS, Hold, refused_quickly
 from bench.house import first_seat
 from bench.rounds import fairness, percentile
+from boxoffice.runtime import memory
 from boxoffice.runtime.telemetry import configure_logging
 
 WARM_UP_S = 0.6
@@ -40,6 +41,7 @@ def main() -> None:
 async def drive(asked: dict[str, Any]) -> dict[str, Any]:
     async with AsyncExitStack() as stack:
         hold: Hold = await stack.enter_async_context(HOLDERS[asked["holder"]](asked))
+        memory.settle()  # as a process of the shop does when it is up
         crowd = Crowd(asked, hold)
         return await crowd.run()
 

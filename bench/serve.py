@@ -22,6 +22,7 @@ from boxoffice.runtime.frame_protocol import FrameProtocol
 from boxoffice.runtime.hot_protocol import HotProtocol
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
+from boxoffice.runtime.telemetry import configure_logging
 from boxoffice.services.sales.app import build_bookings, build_payments, build_tickets
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -34,9 +35,10 @@ def main() -> None:
         with suppress(AttributeError, OSError):
             os.sched_setaffinity(0, {asked["core"]})
     settings = Settings(
-        sales_database_url=asked["sales_url"], redis_url=asked["redis_url"], log_level="warning",
+        sales_database_url=asked["sales_url"], redis_url=asked["redis_url"], log_level="info",
         public_url="http://127.0.0.1", **asked.get("settings", {}),
     )  # fmt: skip
+    configure_logging(service=asked["kind"], level="info")  # as the shop does
     stub = {Stub.name: Stub()}
     peers = _peers(asked["jwks"])
     kinds: dict[str, Callable[[], Any]] = {
