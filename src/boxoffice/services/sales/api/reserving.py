@@ -18,7 +18,9 @@ from boxoffice.runtime.authn import Caller, TokenVerifier
 from boxoffice.runtime.hotpaths import Answer, HotPath, PassedOn, header, read_body
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.api.parts import Parts, PublicId, call_of
+from boxoffice.services.sales.domain.access_code import MAX_TYPED
 from boxoffice.services.sales.domain.refusals import NotYourselfError
+from boxoffice.services.sales.usecases.open_with_code import open_with_code
 from boxoffice.services.sales.usecases.place_hold import Wish
 
 CREATED = 201
@@ -28,7 +30,10 @@ BEARER = "Bearer "
 
 
 class ReserveBody(web.Model, frozen=True):
-    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's."""
+    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's.
+
+    ``accessCode`` opens the seats of its allocation to this request, beside those that are for everybody.
+    """
 
     event_id: PublicId
     user_id: UUID | None = None
@@ -37,6 +42,18 @@ class ReserveBody(web.Model, frozen=True):
     price_level: Annotated[str, Meta(max_length=200)] | None = None
     section: Annotated[str, Meta(max_length=200)] | None = None
     together: bool = False
+    access_code: Annotated[str, Meta(min_length=1, max_length=MAX_TYPED)] | None = None
+
+
+async def reserved(parts: Parts, data: ReserveBody, caller: Caller, idempotency_key: str | None, body: bytes) -> bytes:
+    """Hold what a caller wishes for; returns the answer's body.
+
+    :raises DomainError: what :func:`asked`, the access code or the desk refuses with.
+    """
+    wish, call = asked(data, caller, idempotency_key, body)
+    if data.access_code is not None:
+        wish = await open_with_code(parts.database, parts.codes, wish, data.access_code, call)
+    return await parts.holds.place(wish, call)
 
 
 def asked(
@@ -74,8 +91,7 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
             data = read(body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return PassedOn(body)
-        wish, call = asked(data, caller, header(scope, b"idempotency-key"), body)
-        answer = await parts().holds.place(wish, call)
+        answer = await reserved(parts(), data, caller, header(scope, b"idempotency-key"), body)
         return Answer.of(CREATED, answer, cache_control="no-store")
 
     return HotPath("POST", PATH, reserve)
