@@ -16,7 +16,7 @@ from tests.support.sales import EVENT, ORGANISATION, hold, put_on_sale, set_asid
 
 from boxoffice.kernel.ids import OrganisationId, SeatId, UserId
 from boxoffice.runtime.database import Database
-from boxoffice.services.sales.domain.allocation import WrongAllocationStateError
+from boxoffice.services.sales.domain.allocation import BadAllocationError, WrongAllocationStateError
 from boxoffice.services.sales.domain.refusals import SeatsTakenError
 from boxoffice.services.sales.usecases.audit import audit
 from boxoffice.services.sales.usecases.change_allocation import change_allocation
@@ -102,30 +102,29 @@ class TestMovesAgainstHolding:
         self, database: Database
     ) -> None:
         seats = await put_on_sale(database, PLACES, no_single_seats=False)
-        release_at = datetime.now(UTC) + timedelta(seconds=0.4)
-        allocation = await set_aside(database, seats[:10], release_at=release_at)
-        told: Counter[str] = Counter()
+        allocation = await set_aside(database, seats[:10], release_at=datetime.now(UTC) + timedelta(seconds=1))
+        rnd, told = random.Random(1), Counter[str]()
 
         async def later() -> None:
             async with database.transaction() as tx:
                 await change_allocation(
                     tx, EVENT, allocation, organisations=OWNERS, name=None, keeps_release=False,
-                    release_at=release_at + timedelta(seconds=0.05),
+                    release_at=datetime.now(UTC) + timedelta(seconds=0.03),
                 )  # fmt: skip
 
-        async def postpone() -> None:
-            await asyncio.sleep((release_at - datetime.now(UTC)).total_seconds() - 0.02)
-            for _ in range(20):
+        async def postpone_until_it_is_open() -> None:
+            while not told["open"]:
                 try:
                     await patiently(later)
                     told["postponed"] += 1
+                except (SeatsTakenError, BadAllocationError):
+                    told["contested"] += 1
                 except WrongAllocationStateError:
                     told["open"] += 1
-                except SeatsTakenError:
-                    told["contested"] += 1
+                await asyncio.sleep(rnd.uniform(0.01, 0.05))
 
-        async def buy_soon() -> None:
-            while datetime.now(UTC) < release_at + timedelta(seconds=0.2):
+        async def buy_until_all_are_gone() -> None:
+            while told["held"] < 10:
                 for seat in seats[:10]:
                     try:
                         await place_hold(database, wish([seat]))
@@ -134,10 +133,9 @@ class TestMovesAgainstHolding:
                         told["taken"] += 1
                     assert await database.fetchval(BOTH) == 0
 
-        await asyncio.gather(postpone(), buy_soon())
-        assert told["held"] == 10
-        assert told["postponed"] >= 1
-        assert told["open"] >= 1
+        async with asyncio.timeout(30):
+            await asyncio.gather(postpone_until_it_is_open(), buy_until_all_are_gone())
+        assert told["postponed"] >= 1, told
 
     async def test_opening_and_releasing_while_its_seats_are_bought(self, database: Database) -> None:
         seats = await put_on_sale(database, PLACES, no_single_seats=False)
