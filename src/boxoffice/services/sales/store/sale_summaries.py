@@ -6,7 +6,10 @@ from boxoffice.kernel.ids import EventId
 from boxoffice.runtime.database import Connection
 from boxoffice.services.sales.domain.sale import SaleState
 
-MARK = "INSERT INTO sale_changes (event_id) VALUES ($1) ON CONFLICT DO NOTHING"
+MARK = """
+INSERT INTO sale_changes (event_id, changed_at)
+VALUES ($1, CASE WHEN $2 THEN '-infinity' ELSE clock_timestamp() END) ON CONFLICT DO NOTHING
+"""
 
 TAKE = """
 DELETE FROM sale_changes WHERE event_id IN (
@@ -72,9 +75,9 @@ class Counts:
     is_open: bool
 
 
-async def mark_changed(tx: Connection, event_id: EventId) -> None:
-    """Note that an event's summary has to be looked at again."""
-    await tx.execute(MARK, event_id)
+async def mark_changed(tx: Connection, event_id: EventId, *, at_once: bool = False) -> None:
+    """Note that an event's summary has to be looked at again; ``at_once``: without waiting for more changes."""
+    await tx.execute(MARK, event_id, at_once)
 
 
 async def mark_opened_and_closed(connection: Connection) -> None:

@@ -17,5 +17,5 @@ async def open_due_allocations(database: Database) -> tuple[int, set[EventId]]:
     async with database.transaction() as tx:
         due = await allocations.open_due(tx, most=MOST_DUE)
         for event_id in sorted(set(due)):
-            await sale_summaries.mark_changed(tx, event_id)
+            await sale_summaries.mark_changed(tx, event_id, at_once=True)
     return len(due), set(due)
