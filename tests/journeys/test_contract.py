@@ -374,6 +374,43 @@ class TestSale:
         assert answer.status_code in {200, 201, 202}, answer.text
         wait_until(lambda: ok(client.get(f"/payments/{payment_id}"))["refunded"] == "49.50")
 
+    def test_sells_from_an_allocation_to_whoever_has_the_code_then_opens_it(
+        self,
+        shop: Shop,
+        organiser: httpx.Client,
+        customer: tuple[httpx.Client, Answer],
+        venue: Answer,
+        category: Answer,
+    ) -> None:
+        client, _ = customer
+        event, tickets = on_sale(organiser, venue, category)
+        path, keyed = f"/events/{event['id']}/allocations", {"Idempotency-Key": secrets.token_hex(8)}
+        aside = {"kind": "sponsor", "name": "Friends", "section": "Stalls", "rows": ["A"]}
+        allocation = ok(organiser.post(path, json=aside, headers=keyed), 201)
+        row = [ticket["ticketId"] for ticket in tickets if ticket["row"] == "A"]
+        assert (allocation["seats"], allocation["state"]) == (len(row), "closed")
+        problem(client.get(path), 403)
+        code = ok(organiser.put(f"{path}/{allocation['id']}/access-code"))["accessCode"]
+        wait_until(lambda: ok(client.get(f"/events/{event['id']}/availability"))["blocked"] == len(row))
+
+        reserve = {"eventId": event["id"], "ticketIds": row[:2]}
+        problem(client.post("/bookings/reserve", json=reserve), 409, "sales.seats_taken")
+        wrong = {**reserve, "accessCode": "0000-0000-0000-0000"}
+        problem(client.post("/bookings/reserve", json=wrong), 404, "sales.access_code_unknown")
+        opened = ok(client.post(f"/events/{event['id']}/access-code", json={"accessCode": code.lower()}))
+        assert opened["ticketIds"] == row
+        booking = ok(client.post("/bookings/reserve", json={**reserve, "accessCode": code}), 201)
+        payment_id = pay(shop, client, booking)
+        confirmed = ok(client.put(f"/bookings/confirm/{booking['bookingId']}", json={"paymentId": payment_id}))
+        assert confirmed["status"] == "CONFIRMED"
+        assert ok(organiser.get(path))["allocations"][0]["sold"] == 2
+
+        opened = ok(organiser.post(f"{path}/{allocation['id']}/open", headers={"Idempotency-Key": "open"}))
+        assert (opened["state"], opened["free"]) == ("open", len(row) - 2)
+        ok(client.post("/bookings/reserve", json={"eventId": event["id"], "ticketIds": row[2:3]}), 201)
+        assert organiser.delete(f"{path}/{allocation['id']}").status_code == httpx.codes.NO_CONTENT
+        assert ok(organiser.get(path))["allocations"] == []
+
     def test_the_provider_sends_people_back_to_us(self, anyone: httpx.Client) -> None:
         for path in ("success", "cancel", "error"):
             answer = anyone.get(f"/payments/{path}", params={"token": "no-such-order"})

@@ -8,12 +8,14 @@ from uuid import UUID, uuid4
 import msgspec
 
 from boxoffice.contracts.messages.catalog import EventFact, Place, RefundPolicy
-from boxoffice.kernel.ids import EventId, OrderId, PaymentId, SeatId, UserId, seat_id
+from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, PaymentId, SeatId, UserId, seat_id
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
+from boxoffice.services.sales.domain.allocation import AllocationKind, Selection
 from boxoffice.services.sales.domain.prices import EventSeat, PriceLevel, number_places
 from boxoffice.services.sales.usecases.confirm_order import confirm
+from boxoffice.services.sales.usecases.create_allocation import Plan, create_allocation
 from boxoffice.services.sales.usecases.create_event_seats import create_event_seats
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 from boxoffice.services.sales.usecases.take_event_terms import terms_of
@@ -96,6 +98,22 @@ async def hold(
     owner = user_id or UserId(uuid4())
     body = await place_hold(database, Wish(user_id=owner, event_id=event_id, seat_ids=tuple(seats)))
     return OrderId(UUID(msgspec.json.decode(body)["bookingId"])), owner
+
+
+async def set_aside(
+    database: Database,
+    seats: Sequence[SeatId],
+    *,
+    kind: AllocationKind = AllocationKind.SPONSOR,
+    release_at: datetime | None = None,
+    event_id: int = EVENT,
+) -> int:
+    """Set seats aside in a new allocation; returns its id."""
+    async with database.transaction() as tx:
+        return await create_allocation(
+            tx, EventId(event_id), Plan(kind=kind, name="Friends", release_at=release_at),
+            Selection(seat_ids=tuple(seats)), organisations=[OrganisationId(ORGANISATION)],
+        )  # fmt: skip
 
 
 async def start_payment(database: Database, order_id: OrderId, state: str = "created") -> PaymentId:

@@ -75,6 +75,7 @@ class Settings:
     auth_rate_limit_per_second: int = _setting("The same for logging in and the like; 0: no limit.", 10)
     auth_rate_limit_burst: int = _setting("The same for logging in and the like.", 20)
     login_failures_per_minute: int = _setting("Wrong passwords a minute for one account; 0: no limit.", 5)
+    access_code_failures_per_minute: int = _setting("Wrong access codes a minute of one customer; 0: no limit.", 10)
     trusted_networks: str = _setting(
         "Proxies whose X-Forwarded-For is believed, and the storefront where it runs alone: CIDR networks with commas "
         "between; else it is dropped.",

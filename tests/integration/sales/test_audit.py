@@ -29,6 +29,12 @@ DAMAGE = {
     "live_ticket_has_its_seat": "UPDATE event_seats SET state = 'free', order_id = NULL WHERE state = 'sold'",
     "taken_seat_is_in_its_order": "UPDATE event_seats SET order_id = gen_random_uuid() WHERE state = 'held'",
     "companion_has_its_wheelchair_place": "UPDATE event_seats SET bundle_id = (7::bigint << 20) | 7 WHERE state = 'sold'",
+    "closed_seat_is_its_allocations": """
+        UPDATE event_seats SET allocation_id = 1, closed_until = 'infinity' WHERE state = 'sold'
+    """,
+    "seat_is_closed_as_its_allocation_says": """
+        UPDATE event_seats SET allocation_id = 1, closed_until = 'infinity' WHERE state = 'free'
+    """,
     "hold_has_all_its_seats": "UPDATE event_seats SET state = 'free', order_id = NULL WHERE state = 'paying'",
     "captured_is_what_was_sold": "UPDATE tickets SET price_minor = price_minor - 1",
     "exchange_is_even": "UPDATE exchanges SET given_minor = given_minor + 1",

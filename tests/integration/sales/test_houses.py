@@ -4,13 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
 from prometheus_client import REGISTRY
 from redis.asyncio import Redis
 from tests.support.live import SOON_S, eventually
-from tests.support.sales import EVENT, hold, put_on_sale
+from tests.support.sales import EVENT, hold, put_on_sale, set_aside
 
 from boxoffice.kernel.ids import EventId
 from boxoffice.runtime.database import Database
@@ -119,6 +120,16 @@ class TestProcesses:
         )
         await agree(processes, free=18)
         await agree(processes, free=20)  # nobody told them
+
+    async def test_see_an_allocation_open_by_the_clock_within_two_seconds(
+        self, processes: list[Houses], database: Database
+    ) -> None:
+        seats = await put_on_sale(database, 20)
+        release_at = datetime.now(UTC) + timedelta(seconds=2)
+        await set_aside(database, seats[:5], release_at=release_at)
+        assert (await agree(processes, free=15))[0].house.blocked == 5  # type: ignore[union-attr] # just looked
+        await agree(processes, free=20)  # nobody told them, and no job runs here
+        assert timedelta(0) <= datetime.now(UTC) - release_at < timedelta(seconds=2)
 
     async def test_find_what_nobody_told_them(
         self, processes: list[Houses], database: Database, monkeypatch: pytest.MonkeyPatch

@@ -9,7 +9,7 @@ import pytest
 
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
 from boxoffice.kernel.money import Money
-from boxoffice.services.sales.domain import order, payment, seat, ticket
+from boxoffice.services.sales.domain import allocation, order, payment, seat, ticket
 from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.refund import RefundPolicy, refund_of
 from boxoffice.services.sales.domain.sale import SaleState, sale_state
@@ -18,6 +18,7 @@ from boxoffice.services.sales.domain.seat import SeatAction, SeatState
 NOW = datetime(2031, 5, 1, 19, 30, tzinfo=UTC)
 ID = UUID(int=1)
 TABLES = [
+    (allocation.TRANSITIONS, allocation.AllocationState, allocation.AllocationAction),
     (seat.TRANSITIONS, seat.SeatState, seat.SeatAction),
     (order.TRANSITIONS, order.OrderState, order.OrderAction),
     (ticket.TRANSITIONS, ticket.TicketState, ticket.TicketAction),

@@ -20,11 +20,22 @@ from boxoffice.runtime.bus import Bus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.hotpaths import HotPath
 from boxoffice.runtime.jobs import running
+from boxoffice.runtime.limits import Limiter
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.relay import Relay
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.sales import consumers
-from boxoffice.services.sales.api import bookings, changes, documents, houses, paying, payments, reserving, tickets
+from boxoffice.services.sales.api import (
+    allocations,
+    bookings,
+    changes,
+    documents,
+    houses,
+    paying,
+    payments,
+    reserving,
+    tickets,
+)
 from boxoffice.services.sales.api.live import live_socket
 from boxoffice.services.sales.api.parts import Parts, parts
 from boxoffice.services.sales.jobs import WATCH_TIMEOUT_MS, payment_jobs, sale_jobs, watch_jobs
@@ -35,6 +46,7 @@ from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
+from boxoffice.services.sales.usecases.open_with_code import CodeAttempts
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
@@ -45,7 +57,13 @@ AUDITOR_CONNECTIONS = 2
 
 def build_tickets(settings: Settings, peers: Peers) -> Litestar:
     """Build the process that shows what is on sale, and tickets."""
-    return _build("tickets", [*tickets.ROUTES, *houses.ROUTES, *documents.ROUTES], settings, peers, shows=True)
+    return _build(
+        "tickets",
+        [*tickets.ROUTES, *houses.ROUTES, *allocations.ROUTES, *documents.ROUTES],
+        settings,
+        peers,
+        shows=True,
+    )
 
 
 def build_bookings(settings: Settings, peers: Peers, *, providers: Providers | None = None) -> Litestar:
@@ -142,10 +160,11 @@ async def _open(
     shared = await stack.enter_async_context(SharedHouses.open(settings.redis_url)) if is_shared else None
     pictures = Houses(database, shared)
     await stack.enter_async_context(pictures.running())
+    limiter = await stack.enter_async_context(Limiter.open(settings.redis_url if follows else ""))
     return Parts(
         database=database, holds=EarlyNo(desk, pictures, database), confirmations=confirmations, houses=pictures,
-        peers=peers, signer=signer,
-        till=till,
+        codes=CodeAttempts(limiter=limiter, per_minute=settings.access_code_failures_per_minute), peers=peers,
+        signer=signer, till=till,
     )  # fmt: skip
 
 
@@ -166,4 +185,4 @@ async def _sell(stack: AsyncExitStack, settings: Settings, opened: Parts) -> Non
             statement_timeout_ms=WATCH_TIMEOUT_MS,
         )
     )  # fmt: skip
-    await stack.enter_async_context(running([*sale_jobs(database, relay), *watch_jobs(auditor)]))
+    await stack.enter_async_context(running([*sale_jobs(database, relay, opened.houses), *watch_jobs(auditor)]))

@@ -9,6 +9,8 @@ from boxoffice.runtime.telemetry import log
 from boxoffice.services.sales.domain.payment import ProviderSilentError
 from boxoffice.services.sales.usecases.cancel_orders_of_cancelled_events import cancel_orders_of_cancelled_events
 from boxoffice.services.sales.usecases.expire_holds import expire_holds
+from boxoffice.services.sales.usecases.keep_houses import Houses
+from boxoffice.services.sales.usecases.open_due_allocations import open_due_allocations
 from boxoffice.services.sales.usecases.reconcile_payments import reconcile
 from boxoffice.services.sales.usecases.refund_payments import refund_payments
 from boxoffice.services.sales.usecases.resolve_payments import resolve_payments
@@ -19,6 +21,8 @@ from boxoffice.services.sales.usecases.watch_sale import Watch
 EXPIRE_EVERY_S = 5.0
 """Holds end by the clock, not by this: it only tidies up."""
 SUMMARISE_EVERY_S = 1.0
+OPEN_EVERY_S = 1.0
+"""Allocations open by the clock, not by this: it has their events summed up again, and their houses looked at."""
 CANCEL_EVERY_S = 5.0
 FORGET_EVERY_S = 3_600.0
 RESOLVE_EVERY_S = 2.0
@@ -36,11 +40,16 @@ RECONCILE_LOCK = 0x0B0C_0002
 _log = log(__name__)
 
 
-def sale_jobs(database: Database, relay: Relay) -> list[Job]:
-    """List the timers of the sale: holds that ran out, summaries, cancelled events, old messages."""
+def sale_jobs(database: Database, relay: Relay, houses: Houses) -> list[Job]:
+    """List the timers of the sale: holds that ran out, allocations due, summaries, cancelled events, old messages."""
 
     async def expire() -> int:
         return await expire_holds(database)
+
+    async def open_due() -> int:
+        count, events = await open_due_allocations(database)
+        await houses.tell(events)
+        return count
 
     async def summarise() -> int:
         return await summarise_sales(database)
@@ -50,6 +59,7 @@ def sale_jobs(database: Database, relay: Relay) -> list[Job]:
 
     return [
         Job(name="expire-holds", every_seconds=EXPIRE_EVERY_S, run=expire),
+        Job(name="open-allocations", every_seconds=OPEN_EVERY_S, run=open_due),
         Job(name="summarise-sales", every_seconds=SUMMARISE_EVERY_S, run=summarise),
         Job(name="cancel-orders-of-cancelled-events", every_seconds=CANCEL_EVERY_S, run=cancel),
         Job(name="forget-old-messages", every_seconds=FORGET_EVERY_S, run=relay.forget_old),

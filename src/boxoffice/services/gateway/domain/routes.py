@@ -13,6 +13,9 @@ USUAL_BODY_BYTES = 64 * KIB
 SEAT_MAP_BODY_BYTES = 1024 * KIB
 """A map of 50,000 seats takes 200 KB; ranges make it much shorter."""
 
+SEATS_BODY_BYTES = 512 * KIB
+"""Twenty thousand ids of event seats."""
+
 
 class Limit(StrEnum):
     """Which rate limit a path counts towards."""
@@ -47,6 +50,9 @@ ROUTES: tuple[Route, ...] = (
     _to("identity", "/api/v1/organisations"),
     _to("tickets", "/api/v1/events/*/availability"),
     _to("tickets", "/api/v1/events/*/live"),
+    # Seats are set aside by the thousand.
+    _to("tickets", "/api/v1/events/*/allocations", max_body_bytes=SEATS_BODY_BYTES),
+    _to("tickets", "/api/v1/events/*/access-code"),
     _to("catalog", "/api/v1/events"),
     _to("catalog", "/api/v1/venues/*/seat-maps", max_body_bytes=SEAT_MAP_BODY_BYTES),
     _to("catalog", "/api/v1/venues"),

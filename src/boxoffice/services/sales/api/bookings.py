@@ -16,8 +16,9 @@ from boxoffice.runtime.idempotency import Answer
 from boxoffice.runtime.paging import DEFAULT_PAGE_SIZE, PageSize
 from boxoffice.services.sales.api.parts import MAX_BIGINT, NO_STORE, Parts, PublicId, call_of, written
 from boxoffice.services.sales.api.paying import ConfirmBody, confirmed
-from boxoffice.services.sales.api.reserving import ReserveBody, asked
+from boxoffice.services.sales.api.reserving import ReserveBody, reserved
 from boxoffice.services.sales.api.views import BookingPageView, BookingView, HoldView, booking_view, page_view
+from boxoffice.services.sales.domain.allocation import TooManyCodesError, UnknownAccessCodeError
 from boxoffice.services.sales.domain.refusals import (
     BadSelectionError,
     CompanionAloneError,
@@ -70,7 +71,7 @@ class BookingsController(Controller):
         opt=web.refuses(
             EventNotFoundError, NotOnSaleError, SeatsTakenError, SeatsUnknownError, LimitReachedError,
             NotEnoughSeatsError, BadSelectionError, NotYourselfError, HoldBudgetSpentError, SingleSeatLeftError,
-            CompanionAloneError,
+            CompanionAloneError, UnknownAccessCodeError, TooManyCodesError,
         ),
     )  # fmt: skip
     async def reserve(
@@ -83,10 +84,10 @@ class BookingsController(Controller):
         ``together_leaving_one`` where that cannot be avoided; ``two_rows`` one behind the other; ``pairs`` near each
         other; ``split`` in as few groups as possible. With ``together`` only the first two. ``priceLevel`` and
         ``section`` are conditions and are never widened. Wheelchair places and companions' seats are held by
-        ``ticketIds`` only. Of general admission the first places of an area.
+        ``ticketIds`` only. Of general admission the first places of an area. With ``accessCode`` the seats that are set
+        aside for it are open too, chosen or of our choice.
         """
-        wish, call = asked(data, caller, idempotency_key, body)
-        answer = await parts.holds.place(wish, call)
+        answer = await reserved(parts, data, caller, idempotency_key, body)
         return written(answer, status=CREATED)
 
     @get("/", opt=web.refuses(EventNotFoundError, NotYourEventError))

@@ -14,6 +14,7 @@ from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.peers import Peers
 from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
+from boxoffice.services.sales.usecases.open_with_code import CodeAttempts
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
@@ -29,12 +30,16 @@ PublicId = Annotated[int, Meta(ge=0, le=MAX_BIGINT)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """The database, the desks for holds and confirmations, the pictures of the houses, the key that signs tickets."""
+    """The database, the desks for holds and confirmations, the pictures of the houses, the key that signs tickets.
+
+    ``codes`` counts the wrong access codes of a customer.
+    """
 
     database: Database
     holds: EarlyNo
     confirmations: ConfirmDesk
     houses: Houses
+    codes: CodeAttempts
     peers: Peers
     signer: KeyRing
     till: Settling

@@ -18,7 +18,9 @@ from boxoffice.runtime.authn import Caller, TokenVerifier
 from boxoffice.runtime.hotpaths import Answer, Call, HotPath
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.api.parts import Parts, PublicId, call_of
+from boxoffice.services.sales.domain.access_code import MAX_TYPED
 from boxoffice.services.sales.domain.refusals import NotYourselfError
+from boxoffice.services.sales.usecases.open_with_code import open_with_code
 from boxoffice.services.sales.usecases.place_hold import Wish
 
 CREATED = 201
@@ -27,7 +29,10 @@ ROUTE = "POST /bookings/reserve"
 
 
 class ReserveBody(web.Model, frozen=True):
-    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's."""
+    """Chosen seats, or a quantity of our choice; ``userId``, as the seed sends it, must be the caller's.
+
+    ``accessCode`` opens the seats of its allocation to this request, beside those that are for everybody.
+    """
 
     event_id: PublicId
     user_id: UUID | None = None
@@ -36,6 +41,18 @@ class ReserveBody(web.Model, frozen=True):
     price_level: Annotated[str, Meta(max_length=200)] | None = None
     section: Annotated[str, Meta(max_length=200)] | None = None
     together: bool = False
+    access_code: Annotated[str, Meta(min_length=1, max_length=MAX_TYPED)] | None = None
+
+
+async def reserved(parts: Parts, data: ReserveBody, caller: Caller, idempotency_key: str | None, body: bytes) -> bytes:
+    """Hold what a caller wishes for; returns the answer's body.
+
+    :raises DomainError: what :func:`asked`, the access code or the desk refuses with.
+    """
+    wish, call = asked(data, caller, idempotency_key, body)
+    if data.access_code is not None:
+        wish = await open_with_code(parts.database, parts.codes, wish, data.access_code, call)
+    return await parts.holds.place(wish, call)
 
 
 def asked(
@@ -70,8 +87,7 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
             data = read(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
             return None
-        wish, repeat = asked(data, caller, call.header(b"idempotency-key"), call.body)
-        return _held(await parts().holds.place(wish, repeat))
+        return _held(await reserved(parts(), data, caller, call.header(b"idempotency-key"), call.body))
 
     def begin(call: Call) -> asyncio.Future[bytes] | None:
         token = call.bearer()
@@ -81,6 +97,8 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
         try:
             data = read(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+        if data.access_code is not None:
             return None
         return parts().holds.place_at_once(*asked(data, caller, call.header(b"idempotency-key"), call.body))
 

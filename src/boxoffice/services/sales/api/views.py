@@ -13,7 +13,7 @@ from boxoffice.runtime import web
 from boxoffice.runtime.paging import Page, paging
 from boxoffice.services.sales.domain.best_available import Arrangement
 from boxoffice.services.sales.domain.order import OrderState
-from boxoffice.services.sales.domain.seat import SHOWN, SeatState
+from boxoffice.services.sales.domain.seat import SeatState, shown
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
 from boxoffice.services.sales.store.attendees import Attendee
 from boxoffice.services.sales.store.terms import EventTerms
@@ -140,8 +140,8 @@ def seat_view(record: Any) -> SeatView:
     return SeatView(
         ticket_id=record["seat_id"], section=record["section"], row=record["row_label"], number=record["number"],
         price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
-        price_level=record["price_level"], status=SHOWN[SeatState(record["state"])].value, mark=record["mark"],
-        notice=record["notice"],
+        price_level=record["price_level"], mark=record["mark"], notice=record["notice"],
+        status=shown(SeatState(record["state"]), closed=record["closed"]).value,
     )  # fmt: skip
 
 

@@ -68,3 +68,8 @@ SHOWN: dict[SeatState, TicketStatus] = {
     SeatState.BLOCKED: TicketStatus.BLOCKED,
 }
 """How each state reads on the API; an expired hold is shown as free."""
+
+
+def shown(state: SeatState, *, closed: bool) -> TicketStatus:
+    """Say a seat's state as the API does; ``closed``: it is set aside, and free for its allocation only."""
+    return TicketStatus.BLOCKED if closed and state is SeatState.FREE else SHOWN[state]

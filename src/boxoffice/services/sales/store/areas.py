@@ -21,7 +21,7 @@ FROM unnest($2::text[], $3::int[], $4::int[], $5::bigint[]) a(area, first_place,
 """
 EXIST = "SELECT EXISTS (SELECT FROM ga_areas WHERE event_id = $1)"
 GATHER = "SELECT req, verdict, answer FROM gather_places($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-LISTED = "SELECT *, NULL::text AS notice FROM ga_listed($1, $2)"
+LISTED = "SELECT *, NULL::text AS notice, false AS closed FROM ga_listed($1, $2)"
 COUNT_AMONG = "SELECT places_among($1)"
 PRICED = """
 SELECT i.id AS seat_id, a.price_minor, a.currency FROM unnest($2::bigint[]) i(id) JOIN ga_areas a ON a.event_id = $1

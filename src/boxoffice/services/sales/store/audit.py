@@ -112,6 +112,26 @@ RULES: tuple[Rule, ...] = (
           AND NOT is_open(c.state, c.hold_expires_at) LIMIT 100""",
     ),
     Rule(
+        name="closed_seat_is_its_allocations",
+        invariant="I14",
+        says="a seat that is closed and taken stands in an order of its allocation, which is not a killed one",
+        sql="""
+        SELECT s.event_id, s.seat_id, s.state, s.order_id, s.allocation_id, o.allocation_id AS order_allocation_id
+        FROM event_seats s JOIN orders o USING (order_id) LEFT JOIN allocations a ON a.allocation_id = s.allocation_id
+        WHERE s.closed_until > clock_timestamp() AND NOT is_open(s.state, s.hold_expires_at)
+          AND (o.allocation_id IS DISTINCT FROM s.allocation_id OR a.kind = 'kill') LIMIT 100""",
+    ),
+    Rule(
+        name="seat_is_closed_as_its_allocation_says",
+        invariant="I14",
+        says="a seat that is set aside is closed until its allocation's release time, and that is not released",
+        sql="""
+        SELECT s.event_id, s.seat_id, s.allocation_id, s.closed_until, a.state AS allocation_state, a.release_at
+        FROM event_seats s LEFT JOIN allocations a ON a.event_id = s.event_id AND a.allocation_id = s.allocation_id
+        WHERE s.allocation_id IS NOT NULL AND (a.allocation_id IS NULL OR a.state = 'released'
+          OR s.closed_until IS DISTINCT FROM coalesce(a.release_at, 'infinity')) LIMIT 100""",
+    ),
+    Rule(
         name="hold_has_all_its_seats",
         invariant="I3",
         says="an order that is held (and not run out) or being paid for has every one of its seats",
@@ -327,6 +347,7 @@ SCOPE: Mapping[str, str] = {
     "orders": "SELECT * FROM public.orders WHERE event_id = ANY ($1::bigint[])",
     "event_seats": "SELECT * FROM public.event_seats WHERE event_id = ANY ($1::bigint[])",
     "tickets": "SELECT * FROM public.tickets WHERE event_id = ANY ($1::bigint[])",
+    "allocations": "SELECT * FROM public.allocations WHERE event_id = ANY ($1::bigint[])",
     "ga_areas": "SELECT * FROM public.ga_areas WHERE event_id = ANY ($1::bigint[])",
     "customer_limits": "SELECT * FROM public.customer_limits WHERE event_id = ANY ($1::bigint[])",
     "exchanges": """SELECT e.* FROM public.exchanges e

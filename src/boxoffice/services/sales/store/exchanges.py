@@ -18,7 +18,8 @@ TAKE = """
 WITH open AS (
   SELECT seat_id FROM event_seats
    WHERE event_id = $1 AND seat_id = ANY ($2::bigint[])
-     AND is_open(state, hold_expires_at) AND is_offered(closed_until, allocation_id, NULL)
+     AND is_open(state, hold_expires_at)
+     AND is_offered(closed_until, allocation_id, (SELECT o.allocation_id FROM orders o WHERE o.order_id = $3))
    ORDER BY seat_id FOR UPDATE SKIP LOCKED)
 UPDATE event_seats s SET state = 'sold', order_id = $3, hold_expires_at = NULL, fence = s.fence + 1 FROM open o
  WHERE s.event_id = $1 AND s.seat_id = o.seat_id
@@ -52,13 +53,18 @@ UPDATE orders o SET version = version + 1, (n_seats, seat_ids, price_minors) = (
     UNION ALL SELECT seat_id, price_minor FROM unnest($3::bigint[], $4::bigint[]) taken(seat_id, price_minor)) p)
 WHERE o.order_id = $1 AND o.state = 'confirmed' RETURNING version
 """
-REFUSE_STRANDING = "SELECT refuse_stranding(event_id, $2) FROM event_terms WHERE event_id = $1 AND no_orphans"
+REFUSE_STRANDING = """
+SELECT refuse_stranding(t.event_id, $2, o.allocation_id) FROM event_terms t JOIN orders o ON o.order_id = $3
+ WHERE t.event_id = $1 AND t.no_orphans
+"""
 
 
 async def take_seats(
     tx: Connection, *, event_id: EventId, seat_ids: Sequence[SeatId], order_id: OrderId
 ) -> Sequence[Any]:
     """Sell those of the seats that are open to an order; returns their records.
+
+    One that was held with an access code may take seats of that allocation still.
 
     :raises CompanionAloneError: when one is a companion's, and its wheelchair place is not the order's.
     """
@@ -97,14 +103,14 @@ async def issue_taken(
     return ids
 
 
-async def check_singles(tx: Connection, event_id: EventId, taken: Sequence[SeatId]) -> None:
+async def check_singles(tx: Connection, event_id: EventId, taken: Sequence[SeatId], order_id: OrderId) -> None:
     """Keep the rule against single seats, where an event has it; call it once the given seats are free.
 
     :raises SingleSeatLeftError: when a single seat would be left beside one that is taken.
     :raises SeatsTakenError: when that cannot be told, because somebody is at a neighbour just now.
     """
     with holds.refusing():
-        await tx.execute(REFUSE_STRANDING, event_id, sorted(taken))
+        await tx.execute(REFUSE_STRANDING, event_id, sorted(taken), order_id)
 
 
 async def reseat(

@@ -6,7 +6,10 @@ from boxoffice.kernel.ids import EventId
 from boxoffice.runtime.database import Connection
 from boxoffice.services.sales.domain.sale import SaleState
 
-MARK = "INSERT INTO sale_changes (event_id) SELECT unnest($1::bigint[])"
+MARK = """
+INSERT INTO sale_changes (event_id, changed_at)
+SELECT unnest($1::bigint[]), CASE WHEN $2 THEN '-infinity' ELSE clock_timestamp() END
+"""
 """Each mark is a record of its own: whoever marks waits for nobody who counts."""
 
 TAKE = """
@@ -33,19 +36,22 @@ FROM ga_counts($1)
 """
 
 COUNT = """
-SELECT count(*) FILTER (WHERE state <> 'blocked')::int AS capacity,
-       count(*) FILTER (WHERE state = 'free' OR (state = 'held' AND hold_expires_at <= clock_timestamp()))::int AS free,
-       count(*) FILTER (WHERE state = 'paying' OR (state = 'held' AND hold_expires_at > clock_timestamp()))::int
-         AS held,
-       min(price_minor) FILTER (WHERE state = 'free' OR (state = 'held' AND hold_expires_at <= clock_timestamp()))
-         AS lowest_price_minor,
+SELECT count(*) FILTER (WHERE is_taken OR is_offered)::int AS capacity,
+       count(*) FILTER (WHERE is_offered)::int AS free,
+       count(*) FILTER (WHERE is_taken AND state <> 'sold')::int AS held,
+       min(price_minor) FILTER (WHERE is_offered) AS lowest_price_minor,
        min(currency) AS currency,
        (SELECT t.status = 'published' AND t.halted_because IS NULL
            AND clock_timestamp() >= coalesce(t.on_sale_at, '-infinity')
            AND clock_timestamp() < coalesce(t.off_sale_at, t.starts_at)
           FROM event_terms t WHERE t.event_id = $1) AS is_open
-FROM event_seats WHERE event_id = $1
+FROM (
+  SELECT state, price_minor, currency,
+         state IN ('sold', 'paying') OR (state = 'held' AND hold_expires_at > clock_timestamp()) AS is_taken,
+         is_open(state, hold_expires_at) AND is_offered(closed_until, allocation_id, NULL) AS is_offered
+    FROM event_seats WHERE event_id = $1) s
 """
+"""Seats that are blocked, or closed and nobody's, are not for sale: they are no part of the capacity."""
 
 TELL = """
 INSERT INTO sale_summaries AS s (event_id, version, state, capacity, free, lowest_price_minor, currency)
@@ -71,9 +77,9 @@ class Counts:
     is_open: bool
 
 
-async def mark_changed(tx: Connection, *event_ids: EventId) -> None:
-    """Note that events' summaries have to be looked at again."""
-    await tx.execute(MARK, event_ids)
+async def mark_changed(tx: Connection, *event_ids: EventId, at_once: bool = False) -> None:
+    """Note that events' summaries have to be looked at again; ``at_once``: without waiting for more changes."""
+    await tx.execute(MARK, event_ids, at_once)
 
 
 async def mark_opened_and_closed(connection: Connection) -> None:

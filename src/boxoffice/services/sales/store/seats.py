@@ -64,7 +64,7 @@ RETURNING s.seat_id
 
 LISTED = """
 SELECT s.seat_id, l.section, l.row_label, l.number, l.block, l.position, l.mark, l.price_level, l.external_id, l.notice,
-       s.price_minor, s.currency,
+       s.price_minor, s.currency, coalesce(s.closed_until > clock_timestamp(), false) AS closed,
        CASE WHEN s.state = 'held' AND s.hold_expires_at <= clock_timestamp() THEN 'free' ELSE s.state END AS state
 FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
 """
@@ -80,8 +80,9 @@ PUBLIC = "SELECT event_id FROM event_terms WHERE event_id = ANY ($1::bigint[]) A
 PLACES = "SELECT array_agg((seat_id & 1048575)::int ORDER BY seat_id) FROM event_seats WHERE event_id = $1"
 
 CODES = """
-SELECT string_agg(CASE state WHEN 'free' THEN '0' WHEN 'sold' THEN '2' WHEN 'blocked' THEN '3' WHEN 'paying' THEN '1'
-         ELSE CASE WHEN hold_expires_at <= clock_timestamp() THEN '0' ELSE '1' END END, '' ORDER BY seat_id),
+SELECT string_agg(CASE WHEN state = 'sold' THEN '2' WHEN state = 'blocked' THEN '3' WHEN state = 'paying' THEN '1'
+         WHEN state = 'held' AND hold_expires_at > clock_timestamp() THEN '1'
+         WHEN closed_until > clock_timestamp() THEN '3' ELSE '0' END, '' ORDER BY seat_id),
        (extract(epoch FROM clock_timestamp()) * 1000)::bigint
 FROM event_seats WHERE event_id = $1
 """
@@ -189,7 +190,7 @@ async def places(database: Database, event_id: EventId) -> list[int]:
 
 
 async def codes(database: Database, event_id: EventId) -> tuple[str, int]:
-    """Read every seat's state as one character (``0`` free, ``1`` held, ``2`` sold, ``3`` blocked), and when (ms)."""
+    """Read every seat's state as one character (``0`` free, ``1`` held, ``2`` sold, ``3`` not for sale), and when."""
     record = await database.fetchrow(CODES, event_id)
     assert record is not None
     return record[0] or "", record[1]

@@ -83,7 +83,7 @@ async def exchange_tickets(tx: Connection, wish: Wish, *, signer: KeyRing) -> Ex
                               order.refund_percent)  # fmt: skip
     taken = await _swap(tx, order, given, wish.take, settled, signer)
     await _pay_back(tx, order, given, settled)
-    await exchanges.check_singles(tx, order.event_id, wish.take)
+    await exchanges.check_singles(tx, order.event_id, wish.take, order.order_id)
     await _tell(tx, order, event, Exchange(given=given, taken=taken, refund=settled.refund), signer)
     return Exchange(given=given, taken=taken, refund=settled.refund)
 

@@ -25,6 +25,8 @@ SECONDS = 10
 """Public pages say how events sell: nobody sees what is older for long."""
 EVENT_SECONDS = 5
 MOST_TEXT = 200
+MOST_CODE = 64
+"""Characters of an access code as people type it."""
 NUMBER = re.compile(r"[0-9]{1,6}")
 FACETS = "category,city,venue,month"
 FILTERS = ("q", "location", "venueName", "category", "dateFrom", "dateTo", "sortBy", "sortDir")
@@ -52,24 +54,28 @@ async def search(request: Request[Any, Any, Any], front: Front, visit: Visit) ->
 
 @get("/events/{event_id:int}", include_in_schema=False)
 async def event(request: Request[Any, Any, Any], front: Front, visit: Visit, event_id: int) -> Response[bytes]:
-    """Show an event and its house."""
-    shown = await show_event(visit.shop, front.houses, event_id)
-    values = await event_values(front, shown, visit, wish=request.query_params)
+    """Show an event and its house; ``code``: with the seats that an access code opens to this visitor."""
+    code, opened, problem = await seats_of_code(visit, event_id, request.query_params.get("code", ""))
+    shown = await show_event(visit.shop, front.houses, event_id, opened=opened)
+    values = await event_values(front, shown, visit, wish=request.query_params, code=code, problem=problem)
+    if problem is not None:
+        return front.pages.personal(visit, "event.html", status=problem.status, **values)
     return front.pages.public(request, visit, "event.html", seconds=EVENT_SECONDS, **values)
 
 
 @get("/events/{event_id:int}/seats", include_in_schema=False)
 async def seats(request: Request[Any, Any, Any], front: Front, visit: Visit, event_id: int) -> Response[bytes]:
     """List an event's seats as a plain form: the same choice without a picture or a script."""
-    shown = await show_event(visit.shop, front.houses, event_id)
+    code, opened, problem = await seats_of_code(visit, event_id, request.query_params.get("code", ""))
+    shown = await show_event(visit.shop, front.houses, event_id, opened=opened)
     wanted = request.query_params.get("section", "")
     sections = rows_of(shown.house.seats)
     section = wanted if wanted in sections else next(iter(sections), "")
-    values = await event_values(front, shown, visit, wish=request.query_params)
-    return front.pages.public(
-        request, visit, "seats.html", seconds=EVENT_SECONDS, **values, sections=sections, section=section,
-        rows=sections.get(section, {}),
-    )  # fmt: skip
+    values = await event_values(front, shown, visit, wish=request.query_params, code=code, problem=problem)
+    values |= {"sections": sections, "section": section, "rows": sections.get(section, {})}
+    if problem is not None:
+        return front.pages.personal(visit, "seats.html", status=problem.status, **values)
+    return front.pages.public(request, visit, "seats.html", seconds=EVENT_SECONDS, **values)
 
 
 @get("/houses/{seat_map_id:int}/{version:str}/house.svg", include_in_schema=False)
@@ -88,6 +94,26 @@ async def house(
     return zipped(request, picture.zipped, media_type="image/svg+xml", cache=FOR_EVER, etag=etag)
 
 
+async def seats_of_code(visit: Visit, event_id: int, typed: str) -> tuple[str, tuple[int, ...], ApiRefusalError | None]:
+    """Ask which seats an access code opens: the code, their ids, and the refusal of one that opens nothing.
+
+    A page with a code is never kept by a proxy: it is for somebody who is logged in.
+
+    :raises LoginNeededError: when nobody is.
+    """
+    code = typed.strip()[:MOST_CODE]
+    if not code:
+        return "", (), None
+    visit.known()
+    try:
+        found = await visit.shop.opened_by(event_id, code)
+    except ApiRefusalError as refusal:
+        if refusal.is_unauthenticated:
+            raise
+        return "", (), refusal
+    return code, found.ticket_ids, None
+
+
 async def event_values(
     front: Front,
     shown: Shown,
@@ -97,6 +123,7 @@ async def event_values(
     lost: tuple[str, ...] = (),
     problem: ApiRefusalError | None = None,
     without: tuple[int, ...] = (),
+    code: str = "",
 ) -> dict[str, Any]:
     """Gather what an event's page needs. ``wish``: what was chosen before (a login, a refusal), by the form's names."""
     places = len(shown.house.letters)
@@ -112,7 +139,7 @@ async def event_values(
         "limit": min(CHOICE_LIMIT, shown.event.limit_per_customer),
         "quantity": max(1, _number(wish.get("quantity"), most=CHOICE_LIMIT)), "level": wish.get("level") or "",
         "together": wish.get("together", "yes") == "yes",
-        "credit": picture.credit if picture else "",
+        "code": code, "credit": picture.credit if picture else "",
         "drawing": None if seat_map is None else f"/houses/{seat_map}/{DRAWING_VERSION}/house.svg",
         "csrf": visit.form_token() if visit.logged_in else "", "key": new_mark() if visit.logged_in else "",
     }  # fmt: skip

@@ -9,7 +9,7 @@ from litestar.datastructures import FormMultiDict
 
 from boxoffice.kernel.ids import EventId, SeatId, place_of, seat_id
 from boxoffice.runtime.peers import PeerUnavailableError
-from boxoffice.services.storefront.api.browse import event_values
+from boxoffice.services.storefront.api.browse import MOST_CODE, event_values, seats_of_code
 from boxoffice.services.storefront.api.front import Front
 from boxoffice.services.storefront.api.visit import Visit
 from boxoffice.services.storefront.domain.house import CHOICE_LIMIT, read_choice
@@ -20,6 +20,7 @@ from boxoffice.services.storefront.usecases.show_event import show_event
 KEYS = UUID("7d3b1a54-4b0e-4a53-9f3a-0a6c1a1f6b11")
 """Name space of idempotency keys: the same form with the same choice is the same wish (a double click)."""
 MOST_PLACES = 1 << 20
+UNKNOWN_CODE = "sales.access_code_unknown"
 WAITING_ROUNDS = 40
 """Times the waiting page asks again by itself, every two seconds; then it says that a mail will follow."""
 
@@ -37,7 +38,7 @@ async def hold(request: Request[Any, Any, Any], front: Front, visit: Visit, even
         if refusal.is_unauthenticated:
             visit.become(None)
             return front.pages.go(visit, f"/login?next={quote(_again(event_id, form))}")
-        if refusal.is_not_found:
+        if refusal.is_not_found and refusal.code != UNKNOWN_CODE:
             raise
         return await _show_refusal(front, visit, event_id, form, refusal)
     return front.pages.go(visit, f"/bookings/{held.booking_id}")
@@ -48,12 +49,13 @@ async def _hold(visit: Visit, event_id: int, form: FormMultiDict) -> Hold:
     quantity = str(form.get("quantity", ""))
     level = str(form.get("level", "")) or None
     together = form.get("together") == "yes"
-    wish = f"{form.get('key', '')}:{event_id}:{sorted(chosen)}:{quantity}:{level}:{together}"
+    code = _code(form)
+    wish = f"{form.get('key', '')}:{event_id}:{sorted(chosen)}:{quantity}:{level}:{together}:{code}"
     key = str(uuid5(KEYS, wish))
     if chosen or not quantity.isdecimal():
-        return await visit.shop.hold_seats(event_id, [_ticket(event_id, place) for place in chosen], key=key)
+        return await visit.shop.hold_seats(event_id, [_ticket(event_id, place) for place in chosen], code=code, key=key)
     number = min(int(quantity[:4]), CHOICE_LIMIT + 1)
-    return await visit.shop.hold_best(event_id, number, price_level=level, together=together, key=key)
+    return await visit.shop.hold_best(event_id, number, price_level=level, together=together, code=code, key=key)
 
 
 async def _show_refusal(
@@ -67,8 +69,10 @@ async def _show_refusal(
     taken = [entry for entry in refusal.context.get("taken", []) if isinstance(entry, dict)]
     lost = tuple(_name(entry) for entry in taken)
     without = tuple(place_of(SeatId(int(entry["ticketId"]))) for entry in taken if "ticketId" in entry)
-    shown = await show_event(visit.shop, front.houses, event_id)
-    values = await event_values(front, shown, visit, wish=form, lost=lost, problem=refusal, without=without)
+    # A code that was just refused is not tried again: wrong ones are counted.
+    code, opened, _ = await seats_of_code(visit, event_id, "" if refusal.code == UNKNOWN_CODE else _code(form))
+    shown = await show_event(visit.shop, front.houses, event_id, opened=opened)
+    values = await event_values(front, shown, visit, wish=form, lost=lost, problem=refusal, without=without, code=code)
     return front.pages.personal(visit, "event.html", status=refusal.status, **values)
 
 
@@ -160,6 +164,10 @@ def _chosen(form: FormMultiDict) -> tuple[int, ...]:
     return read_choice([str(text) for text in form.getall("place", [])], places=MOST_PLACES)
 
 
+def _code(form: FormMultiDict) -> str:
+    return str(form.get("code", "")).strip()[:MOST_CODE]
+
+
 def _ticket(event_id: int, place: int) -> int:
     return seat_id(EventId(event_id), place)
 
@@ -169,6 +177,7 @@ def _again(event_id: int, form: FormMultiDict) -> str:
     chosen = _chosen(form)
     wish: dict[str, str] = {"choose": ",".join(map(str, chosen))} if chosen else {}
     wish |= {name: str(form.get(name))[:100] for name in ("quantity", "level") if form.get(name) and not chosen}
+    wish |= {"code": _code(form)} if _code(form) else {}
     return f"/events/{event_id}?{urlencode(wish)}" if wish else f"/events/{event_id}"
 
 

@@ -88,6 +88,15 @@ def unpack(states: bytes, places: int) -> list[int]:
     ]
 
 
+def with_opened(states: Sequence[int], opened: Iterable[int]) -> list[int]:
+    """Show places as free that are closed to everybody but this visitor, whose access code opens them."""
+    found = list(states)
+    for place in opened:
+        if place < len(found) and found[place] == BLOCKED:
+            found[place] = FREE
+    return found
+
+
 def free_by_level(house: House, states: Sequence[int], in_areas: Mapping[str, int] | None = None) -> list[int]:
     """Count the free places of each price level; ``in_areas`` has those of general admission, by level."""
     if in_areas:

@@ -244,3 +244,51 @@ class Payment(Answer, frozen=True, kw_only=True):
     currency: str
     refunded: str = "0"
     failure: str | None = None
+
+
+class AllocationRow(Answer, frozen=True, kw_only=True):
+    """How many seats of a row an allocation has."""
+
+    section: str
+    row: str
+    seats: int
+
+
+class Allocation(Answer, frozen=True, kw_only=True):
+    """Seats that are set aside, as an organiser of the event sees them."""
+
+    id: int
+    kind: str
+    name: str
+    state: str
+    release_at: datetime | None = None
+    has_access_code: bool = False
+    seats: int = 0
+    free: int = 0
+    held: int = 0
+    sold: int = 0
+    blocked: int = 0
+    rows: tuple[AllocationRow, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its seats are for everybody."""
+        return self.state == "open"
+
+
+class Allocations(Answer, frozen=True, kw_only=True):
+    """The allocations of an event."""
+
+    allocations: tuple[Allocation, ...] = ()
+
+
+class AccessCode(Answer, frozen=True, kw_only=True):
+    """A new access code, shown once."""
+
+    access_code: str
+
+
+class Opened(Answer, frozen=True, kw_only=True):
+    """The free seats that an access code opens."""
+
+    ticket_ids: tuple[int, ...] = ()

@@ -121,19 +121,46 @@ class Shop:
         """Read one's own account."""
         return await self._get("/users/me", answers.User)
 
-    async def hold_seats(self, event_id: int, ticket_ids: Sequence[int], *, key: str) -> answers.Hold:
-        """Hold chosen seats, all or nothing."""
-        body = {"eventId": event_id, "ticketIds": list(ticket_ids)}
+    async def hold_seats(self, event_id: int, ticket_ids: Sequence[int], *, code: str, key: str) -> answers.Hold:
+        """Hold chosen seats, all or nothing; an access code, if there is one, opens those that are set aside for it."""
+        body: dict[str, Any] = {"eventId": event_id, "ticketIds": list(ticket_ids), **_code(code)}
         return await self._send("POST", "/bookings/reserve", answers.Hold, body=body, key=key)
 
     async def hold_best(
-        self, event_id: int, quantity: int, *, price_level: str | None, together: bool, key: str
+        self, event_id: int, quantity: int, *, price_level: str | None, together: bool, code: str, key: str
     ) -> answers.Hold:
         """Hold the best seats there are, or places of general admission."""
-        body: dict[str, Any] = {"eventId": event_id, "quantity": quantity, "together": together}
+        body: dict[str, Any] = {"eventId": event_id, "quantity": quantity, "together": together, **_code(code)}
         if price_level:
             body["priceLevel"] = price_level
         return await self._send("POST", "/bookings/reserve", answers.Hold, body=body, key=key)
+
+    async def opened_by(self, event_id: int, code: str) -> answers.Opened:
+        """List the free seats that an access code opens."""
+        return await self._send("POST", f"/events/{event_id}/access-code", answers.Opened, body=_code(code))
+
+    async def allocations(self, event_id: int) -> tuple[answers.Allocation, ...]:
+        """List the allocations of an event that one organises."""
+        found = await self._get(f"/events/{event_id}/allocations", answers.Allocations)
+        return found.allocations
+
+    async def set_aside(self, event_id: int, plan: Mapping[str, Any], *, key: str) -> answers.Allocation:
+        """Set seats aside in a new allocation: ``kind``, ``name``, ``section``, maybe ``rows`` and ``releaseAt``."""
+        return await self._send("POST", f"/events/{event_id}/allocations", answers.Allocation, body=plan, key=key)
+
+    async def open_allocation(self, event_id: int, allocation_id: int, *, key: str) -> answers.Allocation:
+        """Open an allocation's seats to everybody now."""
+        path = f"/events/{event_id}/allocations/{allocation_id}/open"
+        return await self._send("POST", path, answers.Allocation, body={}, key=key)
+
+    async def release_allocation(self, event_id: int, allocation_id: int) -> None:
+        """Give all seats of an allocation back."""
+        await self._call("DELETE", f"/events/{event_id}/allocations/{allocation_id}")
+
+    async def issue_access_code(self, event_id: int, allocation_id: int) -> str:
+        """Make a new access code for an allocation."""
+        path = f"/events/{event_id}/allocations/{allocation_id}/access-code"
+        return (await self._send("PUT", path, answers.AccessCode, body={})).access_code
 
     async def bookings(self, asked: Parameters) -> answers.BookingPage:
         """List bookings: one's own, or those of an event that one organises."""
@@ -199,6 +226,10 @@ class Shop:
         if not response.is_success:
             raise _refusal(response)
         return response
+
+
+def _code(code: str) -> dict[str, str]:
+    return {"accessCode": code} if code else {}
 
 
 def _decoded(response: httpx.Response, shape: type[T]) -> T:

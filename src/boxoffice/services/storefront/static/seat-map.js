@@ -14,7 +14,7 @@ import { SeatView } from "./seat-view.js";
 const SVG = "http://www.w3.org/2000/svg";
 const LEVELS = "0123456789abcdefghijklmnopqrstuvwxyz";
 const LOOKS = 6;
-const [FREE, HELD, SOLD] = [0, 1, 2];
+const [FREE, HELD, SOLD, BLOCKED] = [0, 1, 2, 3];
 const WORDS = ["available", "held by somebody", "sold", "not for sale"];
 const CLASSES = ["free", "held", "sold", "blocked"];
 /** Colour is never the only sign: each price level has a shape too, drawn around 0,0. */
@@ -47,7 +47,9 @@ export class SeatMap extends HTMLElement {
     /** What the buyer is told of places with a limited view, by place. */
     this.notices = JSON.parse(dataset.notices || "{}");
     this.isOpen = dataset.open === "yes";
-    this.states = unpack(decode(dataset.states));
+    /** Places that are free for this visitor alone, by an access code. */
+    this.opened = dataset.opened ? dataset.opened.split(",").map(Number) : [];
+    this.states = this.withOpened(unpack(decode(dataset.states)));
     /** @type {Seat[]} */ this.seats = [];
     /** @type {Map<number, Seat>} chosen, in the order of choosing */ this.mine = new Map();
     this.live = new LiveHouse(dataset.event, ({ states, free }) => this.take(states, free));
@@ -146,6 +148,14 @@ export class SeatMap extends HTMLElement {
     const level = this.levels[seat.level];
     const state = this.mine.has(seat.place) ? "chosen" : WORDS[this.states[seat.place] ?? 3];
     return [name(seat), price(level), ...told(seat), state].join(", ");
+  }
+
+  /** What is closed to everybody is free where this visitor's code opens it. @param {Uint8Array} states */
+  withOpened(states) {
+    if (!this.opened.length) return states;
+    const seen = Uint8Array.from(states);
+    for (const place of this.opened) if (seen[place] === BLOCKED) seen[place] = FREE;
+    return seen;
   }
 
   /** Draw one seat as it is now. @param {Seat} seat */
@@ -342,9 +352,10 @@ export class SeatMap extends HTMLElement {
     this.say(`${names} ${lost.length === 1 ? "was" : "were"} just taken by somebody else and ${lost.length === 1 ? "is" : "are"} no longer in your choice.`, "bad");
   }
 
-  /** @param {Uint8Array} states */
-  take(states, free) {
+  /** @param {Uint8Array} house */
+  take(house, free) {
     const before = this.states;
+    const states = this.withOpened(house);
     this.states = states;
     const lost = [];
     for (const seat of this.seats) {
@@ -360,7 +371,7 @@ export class SeatMap extends HTMLElement {
     const counts = this.levels.map(() => 0);
     for (const seat of this.seats) if (states[seat.place] === FREE) counts[seat.level] += 1;
     counts.forEach((count, level) => { const part = this.querySelector(`[data-level-free="${level}"]`); if (part) part.textContent = `${count} free`; });
-    showFree(free);
+    showFree(free + this.opened.filter((place) => house[place] === BLOCKED).length);
   }
 }
 

@@ -3,10 +3,11 @@
 import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from boxoffice.kernel.ids import SeatId, place_of
-from boxoffice.services.storefront.domain.house import EventSeat, House, arrange, free_by_level, unpack
+from boxoffice.services.storefront.domain.house import EventSeat, House, arrange, free_by_level, unpack, with_opened
 from boxoffice.services.storefront.providers.answers import Availability, EventAnswer, Ticket
 from boxoffice.services.storefront.providers.shop import ApiRefusalError, Shop
 
@@ -18,13 +19,22 @@ MOST_HOUSES = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """An event and its house; ``states`` has two bits' value for each place, ``free`` counts by price level."""
+    """An event and its house; ``states`` has two bits' value for each place, ``free`` counts by price level.
+
+    ``opened`` are the places that are free for this visitor alone, by an access code; ``states`` shows them so.
+    """
 
     event: EventAnswer
     house: House
     availability: Availability
     states: list[int]
     free: list[int]
+    opened: tuple[int, ...] = ()
+
+    @property
+    def free_places(self) -> int:
+        """How many places are free for this visitor."""
+        return self.availability.free + len(self.opened)
 
     @property
     def has_seats(self) -> bool:
@@ -34,7 +44,7 @@ class Shown:
     @property
     def is_open(self) -> bool:
         """Whether anything can be bought now."""
-        return self.event.on_sale and self.availability.free > 0
+        return self.event.on_sale and self.free_places > 0
 
 
 class Houses:
@@ -57,18 +67,21 @@ class Houses:
         return house
 
 
-async def show_event(shop: Shop, houses: Houses, event_id: int) -> Shown:
-    """Read an event, its price levels and what is free now.
+async def show_event(shop: Shop, houses: Houses, event_id: int, *, opened: Sequence[int] = ()) -> Shown:
+    """Read an event, its price levels and what is free now; ``opened``: the seats that an access code opens, by id.
 
     :raises ApiRefusalError: when there is no such event.
     """
     event, availability = await asyncio.gather(shop.event(event_id), _availability(shop, event_id))
     house = await houses.house(shop, event)
-    states = unpack(availability.bits, availability.places)
+    public = unpack(availability.bits, availability.places)
+    places = [place_of(SeatId(seat)) for seat in opened]
+    states = with_opened(public, places)
     in_areas = {area.name: area.free for area in availability.areas}
     return Shown(
         event=event, house=house, availability=availability, states=states,
         free=free_by_level(house, states, in_areas),
+        opened=tuple(place for place in places if place < len(states) and states[place] != public[place]),
     )  # fmt: skip
 
 
