@@ -33,20 +33,22 @@ UPDATE idempotency_keys SET status = $6, body = $7 WHERE principal = $4 AND key 
 """
 OWN = payments.SELECTED + (
     " WHERE p.payment_id = $1 AND p.order_id = $2 AND o.user_id = $3 AND o.state = 'paying'"
-    " AND p.state IN ('created', 'capturing') AND p.provider_ref IS NOT NULL"
+    " AND p.state IN ('created', 'capturing') AND p.provider_ref IS NOT NULL AND o.ticket_types IS NULL"
 )
 CLAIM = """
 WITH claimed AS (
   UPDATE payments SET state = 'capturing', tried_at = clock_timestamp()
    WHERE payment_id = $1 AND state IN ('created', 'capturing') RETURNING order_id, tried_at)
-SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency, o.hold_expires_at,
-       o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at, o.released_because, o.extended_at,
+SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.price_minors, o.ticket_types, o.total_minor,
+       o.currency, o.hold_expires_at, o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at,
+       o.released_because, o.extended_at,
        o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
        0 AS seconds_left, c.tried_at AS claimed_at, t AS terms, (
   SELECT jsonb_agg(jsonb_build_object('seat_id', s.seat_id, 'section', l.section, 'row_label', l.row_label,
            'number', l.number, 'mark', l.mark, 'price_level', l.price_level, 'notice', l.notice,
-           'price_minor', s.price_minor, 'currency', s.currency) ORDER BY s.seat_id)
+           'price_minor', s.price_minor, 'currency', s.currency, 'ticket_type', y.ticket_type) ORDER BY s.seat_id)
     FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
+    LEFT JOIN ticket_types y ON y.event_id = l.event_id AND y.price_level = l.price_level AND y.rank = 0
    WHERE s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)) AS places
 FROM claimed c JOIN orders o USING (order_id) JOIN event_terms t USING (event_id)
 """
@@ -122,7 +124,7 @@ async def begun(
 
 
 async def to_confirm(database: Database, payment_id: PaymentId, order_id: OrderId, user_id: UserId) -> Payment | None:
-    """Read the payment of a customer's order that waits for its confirmation."""
+    """Read the payment of a customer's order that waits for its confirmation; one with chosen types is not here."""
     return payments.read(await database.fetchrow(OWN, payment_id, order_id, user_id))
 
 

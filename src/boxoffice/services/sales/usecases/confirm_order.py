@@ -7,7 +7,6 @@ ticket exists only for captured money or a free order).
 from dataclasses import dataclass
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
-from boxoffice.kernel.money import Money
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Connection
 from boxoffice.services.sales.domain.order import Order, OrderState
@@ -102,8 +101,7 @@ async def _sell(tx: Connection, order: Order, state: SeatState, signer: KeyRing)
         if state is SeatState.HELD:
             raise HoldExpiredError("Choose your seats again.", bookingId=str(order.order_id))
         raise SaleDisagreesError("The booking's seats are not its own any more.")
-    if Money(sum(seat["price_minor"] for seat in sold), order.total.currency) != order.total:
-        raise SaleDisagreesError("The seats' prices are not the booking's total.")
+    _check_prices(order, sum(seat["price_minor"] for seat in sold))
     await tickets.issue(tx, order, key_id=signer.signing_key_id.hex())
     version = await orders.move(tx, order.order_id, order.state, OrderState.CONFIRMED)
     event = await terms.of_event(tx, order.event_id)
@@ -118,3 +116,10 @@ async def _sell(tx: Connection, order: Order, state: SeatState, signer: KeyRing)
     confirmed = await orders.lock(tx, order.order_id)
     assert confirmed is not None
     return Confirmation(order=confirmed, tickets=issued, repeated=False)
+
+
+def _check_prices(order: Order, seats_minor: int) -> None:
+    """Refuse to sell for another total than the order's prices come to; without chosen types they are its seats'."""
+    own = sum(price.minor for price in order.prices)
+    if order.total.minor != own or (order.ticket_types is None and order.total.minor != seats_minor):
+        raise SaleDisagreesError("The seats' prices are not the booking's total.")
