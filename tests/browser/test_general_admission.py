@@ -8,7 +8,7 @@ import zxingcpp
 from PIL import Image
 from playwright.sync_api import expect
 from tests.browser.conftest import Opening, Watched
-from tests.browser.test_storefront import PHONE, SHARP, log_in, register
+from tests.browser.test_storefront import IS_LIVE, PHONE, SHARP, first_event, house_is_ready, log_in, register
 from tests.support.shop import Shop
 from tests.support.staging import answered, stage
 
@@ -97,7 +97,7 @@ class TestGeneralAdmission:
             page.locator(chooser("Terrace")).get_by_role("button", name="Hold places").click()
             page.wait_for_url("**/bookings/*")
             expect(page.locator(".lines .total b")).to_have_text("145.00 USD")
-            page.click("text=Give the seats back")
+            page.click("text=Give the places back")
             page.wait_for_url(f"**/events/{open_air}")
 
     def test_says_why_when_it_is_more_than_one_customer_may_have(self, open_air: int, open_page: Opening) -> None:
@@ -115,4 +115,41 @@ class TestGeneralAdmission:
             watched.screen("phone-general-admission-refused")
             page.goto("/bookings")
             page.locator(".card-link").first.click()
+            page.click("text=Give the places back")
+
+
+class TestMixedHouse:
+    def test_shows_its_plan_and_its_areas_and_follows_both(self, shop: Shop, open_page: Opening) -> None:
+        staged = first_event(shop)
+        with closing(shop.client()) as anyone:
+            there = answered(anyone.get(f"/events/{staged['id']}"))
+        levels = [
+            {
+                "name": "Seats",
+                "price": 60,
+                "ticketTypes": [{"name": "Adult", "price": 60}, {"name": "Child", "price": 30}],
+            },
+            {"name": "Standing", "price": 15, "quantity": 30},
+        ]
+        event = stage(shop, "Late Night", levels, venueId=there["venue"]["id"], seatMapId=there["seatMapId"])
+        with open_page() as watched, closing(shop.new_customer("beside")[0]) as other:
+            page = watched.page
+            page.goto(f"/events/{event}")
+            house_is_ready(page)
+            page.wait_for_function(IS_LIVE)
+            expect(page.locator("[data-area-free]")).to_have_text("30 places free")
+            answered(other.post("/bookings/reserve", json={"eventId": event, "quantity": 4, "priceLevel": "Standing"}))
+            expect(page.locator("[data-area-free]")).to_have_text("26 places free")
+            answered(other.post("/bookings/reserve", json={"eventId": event, "quantity": 2}))
+            expect(page.locator("path.seat.held")).to_have_count(2)
+            watched.screen("mixed-house")
+            page.goto(f"/events/{event}/seats")
+            expect(page.locator("input[name=place]").first).to_be_visible()
+            watched.screen("mixed-house-seats", whole=False)
+            log_in(page, "buyer@example.org")
+            page.goto(f"/events/{event}/seats")
+            page.locator("form.best select[name=quantity]").select_option("3")
+            page.get_by_role("button", name="Find seats").click()
+            page.wait_for_url("**/bookings/*")
+            expect(page.locator(".lines select")).to_have_count(3)
             page.click("text=Give the seats back")

@@ -66,4 +66,4 @@ class TestTicketTypes:
             page.locator("[data-pay]").first.click()
             expect(page.locator("main")).to_contain_text("The total is 40.00 USD now")
             watched.screen("phone-ticket-types-repriced")
-            page.click("text=Give the seats back")
+            page.click("text=Give the places back")
