@@ -274,6 +274,22 @@ class TestTicketTypes:
             ["Stalls, row 1, seat 3 (Child): 2000", "Stalls, row 1, seat 4 (Adult): 5000"],
         ]
 
+    async def test_can_be_chosen_again_after_a_declined_card_and_the_next_payment_asks_for_them(
+        self, till: Till
+    ) -> None:
+        await sell_as(till.database, TYPES)
+        payment = await start(till, quickly=True)
+        till.paypal.approve(payment.provider_ref, decline=True)
+        assert (await till.settle(payment.payment_id)).state is PaymentState.FAILED
+        first = await till.database.fetchval("SELECT seat_ids[1] FROM orders")
+        await choose(till.database, payment.order_id, payment.user_id, {first: "Infant"})
+        second = await start_again(till, payment.order_id, payment.user_id, quickly=True, key=None)
+        assert (second.total.minor, second.attempt) == (5000, 2)
+        till.paypal.approve(second.provider_ref)
+        assert (await till.settle(second.payment_id)).state is PaymentState.CAPTURED
+        assert await till.database.fetchval("SELECT sum(price_minor) FROM tickets") == 5000
+        await till.check(payment.order_id)
+
     async def test_that_nobody_chose_are_confirmed_quickly_as_standard(self, till: Till) -> None:
         await sell_as(till.database, TYPES)
         payment = await start(till, quickly=True)

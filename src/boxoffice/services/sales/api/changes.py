@@ -73,7 +73,7 @@ class AttendeesBody(web.Model, frozen=True):
 class TicketTypesBody(web.Model, frozen=True):
     """What places of a held booking are to be sold as, by event seat; those left out stay as they are."""
 
-    ticket_types: dict[str, Annotated[str, Meta(max_length=200)]]
+    ticket_types: Annotated[dict[str, Annotated[str, Meta(max_length=200)]], Meta(max_length=MOST_PLACES)]
 
 
 class ChangesController(Controller):
