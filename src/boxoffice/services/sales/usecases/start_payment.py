@@ -203,7 +203,7 @@ def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str
 
 
 def _name(place: Mapping[str, Any]) -> str:
-    kind = f" ({place['ticket_type']})" if place["ticket_type"] else ""
+    kind = f" ({place['ticket_type']})" if place.get("ticket_type") else ""
     if not place["row"]:
         return f"{place['section']}, place {place['number']}{kind}"
     return f"{place['section']}, row {place['row']}, seat {place['number']}{kind}"
