@@ -278,7 +278,8 @@ class TestLoad:
         self, identity_url: str, catalog_url: str, sales_url: str, tmp_path: Path
     ) -> None:
         databases = _databases(identity_url, catalog_url, sales_url)
-        (tmp_path / "levels.json").write_text('[{"name": "All", "price": "12.50"}]')
+        types = '[{"name": "Adult", "price": "12.50"}, {"name": "Child", "price": "6"}]'
+        (tmp_path / "levels.json").write_text('[{"name": "All", "price": "12.50", "ticketTypes": ' + types + "}]")
         [newest] = (ROOT / "data" / "concerts").glob("*NOW.json.gz")
         ended = run(
             "load", "concerts", newest, "--season", "newest", "--starts-in-weeks", "1", "--at-most", "2",
@@ -287,6 +288,7 @@ class TestLoad:
         assert ended.returncode == Exit.OK, ended.stderr
         assert "2 concerts put on sale" in ended.stdout
         assert _sql(sales_url, "SELECT count(*) FROM event_seats WHERE price_minor = 1250") == 2 * 463
+        assert _sql(sales_url, "SELECT count(*) FROM ticket_types WHERE price_minor IN (1250, 600)") == 2 * 2
         assert run("audit", **databases).returncode == Exit.OK
 
     @pytest.mark.parametrize("text", ["{}", '[{"name": "All"}]', '[{"name": "All", "price": "much"}]', "no"])

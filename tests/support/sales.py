@@ -14,6 +14,9 @@ from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.domain.allocation import AllocationKind, Selection
 from boxoffice.services.sales.domain.prices import EventSeat, PriceLevel, number_places
+from boxoffice.services.sales.domain.ticket_types import TicketType, TypesByLevel
+from boxoffice.services.sales.store import ticket_types
+from boxoffice.services.sales.usecases.choose_ticket_types import choose_ticket_types
 from boxoffice.services.sales.usecases.confirm_order import confirm
 from boxoffice.services.sales.usecases.create_allocation import Plan, create_allocation
 from boxoffice.services.sales.usecases.create_event_seats import create_event_seats
@@ -153,3 +156,25 @@ UPDATE event_seats SET hold_expires_at = hold_expires_at - $1::interval WHERE st
 async def pass_time(database: Database, seconds: float) -> None:
     """Let time pass for every hold, without waiting: the database's clock stays, the instants move."""
     await database.fetch(PASS_TIME, timedelta(seconds=seconds))
+
+
+TYPES = {
+    "Full": (
+        TicketType(name="Adult", price=Money(5000, "USD")),
+        TicketType(name="Child", price=Money(2000, "USD")),
+        TicketType(name="Infant", price=Money(0, "USD")),
+    )
+}
+"""Ticket types of the price level that ``rows_of_ten`` has."""
+
+
+async def sell_as(database: Database, types: TypesByLevel, event_id: int = EVENT) -> None:
+    """Give an event on sale its ticket types."""
+    async with database.transaction() as tx:
+        await ticket_types.insert(tx, EventId(event_id), types)
+
+
+async def choose(database: Database, order_id: OrderId, owner: UserId, wished: Mapping[SeatId, str]) -> None:
+    """Choose ticket types in a transaction of their own."""
+    async with database.transaction() as tx:
+        await choose_ticket_types(tx, order_id=order_id, user_id=owner, wished=wished)

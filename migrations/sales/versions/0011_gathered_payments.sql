@@ -29,7 +29,7 @@ BEGIN
       JOIN orders o ON o.order_id = r.id AND o.user_id = r.user_id
       CROSS JOIN LATERAL (SELECT t.status, t.halted_because FROM event_terms t WHERE t.event_id = o.event_id OFFSET 0) t
      WHERE r.id = ANY (fresh) AND o.state = 'held' AND o.hold_expires_at > clock_timestamp() AND o.total_minor > 0
-       AND o.ticket_types IS NULL AND t.status = 'published' AND t.halted_because IS NULL
+       AND t.status = 'published' AND t.halted_because IS NULL
      ORDER BY o.order_id FOR UPDATE OF o SKIP LOCKED) o;
 
   WITH own AS MATERIALIZED (
@@ -71,9 +71,9 @@ BEGIN
       RETURNING p.order_id, p.tried_at)
     SELECT o.order_id, o.event_id, t.name, o.total_minor, o.currency::text, p.tried_at, (
              SELECT jsonb_agg(jsonb_build_object('section', l.section, 'row', l.row_label, 'number', l.number,
-                      'price_minor', s.price_minor) ORDER BY s.seat_id)
-               FROM event_seats s JOIN event_seat_labels l ON l.event_id = s.event_id AND l.seat_id = s.seat_id
-              WHERE s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids))
+                      'price_minor', w.price_minor, 'ticket_type', w.ticket_type) ORDER BY w.seat_id)
+               FROM unnest(o.seat_ids, o.price_minors, o.ticket_types) w(seat_id, price_minor, ticket_type)
+               JOIN event_seat_labels l ON l.event_id = o.event_id AND l.seat_id = w.seat_id)
       FROM paid p JOIN orders o USING (order_id) JOIN event_terms t USING (event_id);
 END $$;
 

@@ -90,7 +90,8 @@ def concerts(
     price_levels: Annotated[
         Path | None,
         typer.Option(
-            help='Price levels as JSON, [{"name", "price", "seats"?: [{"section", "rows"?}]}]; default: suggested.',
+            help='Price levels as JSON, [{"name", "price", "seats"?: [{"section", "rows"?}], '
+            '"ticketTypes"?: [{"name", "price"}]}]; default: suggested.',
             exists=True,
         ),
     ] = None,
@@ -160,10 +161,15 @@ def _levels(file: Path) -> "tuple[SuggestedLevel, ...]":
         section: str
         rows: tuple[str, ...] | None = None
 
-    class Level(msgspec.Struct, forbid_unknown_fields=True):
+    class Type(msgspec.Struct, forbid_unknown_fields=True):
+        name: str
+        price: str
+
+    class Level(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
         name: str
         price: str
         seats: tuple[Match, ...] | None = None
+        ticket_types: tuple[Type, ...] = ()
 
     try:
         read = msgspec.json.decode(file.read_bytes(), type=list[Level])
@@ -174,6 +180,7 @@ def _levels(file: Path) -> "tuple[SuggestedLevel, ...]":
             name=level.name,
             price=level.price,
             seats=None if level.seats is None else tuple((match.section, match.rows) for match in level.seats),
+            types=tuple((one.name, one.price) for one in level.ticket_types),
         )
         for level in read
     )

@@ -8,7 +8,8 @@ from boxoffice.services.catalog.domain.prices import SuggestedLevel
 from boxoffice.services.catalog.usecases.stage_demo import StagedHall
 from boxoffice.services.sales.domain.prices import PriceLevel, SeatMatch
 from boxoffice.services.sales.domain.refusals import AlreadyOpenError, BadPriceLevelsError
-from boxoffice.services.sales.usecases.create_event_seats import create_event_seats, price_hall
+from boxoffice.services.sales.domain.ticket_types import TicketType
+from boxoffice.services.sales.usecases.create_event_seats import create_event_seats, price_hall, types_of
 from boxoffice.services.sales.usecases.take_event_terms import terms_of
 
 Progress = Callable[[int, int], None]
@@ -20,13 +21,14 @@ async def open_halls(sales: Database, halls: Sequence[StagedHall], *, progress: 
 
     :raises BadPriceLevelsError: when a hall's levels do not fit its seat map.
     """
-    priced = [(price_hall(hall.hall, levels(hall.levels, hall.currency)), hall.events) for hall in halls]
-    total = sum(len(events) for _, events in priced)
+    listed = [(hall, levels(hall.levels, hall.currency)) for hall in halls]
+    priced = [(price_hall(hall.hall, prices), types_of(prices), hall.events) for hall, prices in listed]
+    total = sum(len(events) for _, _, events in priced)
     opened = done = 0
-    for seats, events in priced:
+    for seats, types, events in priced:
         for fact, version in events:
             try:
-                await create_event_seats(sales, terms_of(fact, version), seats)
+                await create_event_seats(sales, terms_of(fact, version), seats, types=types)
             except AlreadyOpenError:
                 opened -= 1
             opened, done = opened + 1, done + 1
@@ -44,6 +46,7 @@ def levels(suggested: Sequence[SuggestedLevel], currency: str) -> list[PriceLeve
                 SeatMatch(section=section, rows=None if rows is None else frozenset(rows))
                 for section, rows in level.seats
             ),
+            types=tuple(TicketType(name=name, price=_price(price, currency)) for name, price in level.types),
         )
         for level in suggested
     ]  # fmt: skip

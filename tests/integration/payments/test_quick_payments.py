@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from tests.support.audit import assert_clean
 from tests.support.payments import PUBLIC_URL, WINDOW, Till
-from tests.support.sales import SIGNER
+from tests.support.sales import SIGNER, TYPES, choose, sell_as
 
 from boxoffice.contracts.messages.sales import OrderFact
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
@@ -295,6 +295,78 @@ class TestConfirmTogether:
         async with ConfirmDesk.open(till.settling) as desk:
             assert await desk.confirm(payment.order_id, UserId(uuid4()), payment.payment_id) is None
         assert (await till.read(payment.payment_id)).state is PaymentState.CREATED
+
+
+class TestTicketTypes:
+    async def test_that_were_chosen_are_asked_for_quickly_and_confirmed_the_whole_way(self, till: Till) -> None:
+        await sell_as(till.database, TYPES)
+        order_id, user_id = await till.hold()
+        first = await till.database.fetchval("SELECT seat_ids[1] FROM orders WHERE order_id = $1", order_id)
+        await choose(till.database, order_id, user_id, {first: "Child"})
+        payment = await start_again(till, order_id, user_id, quickly=True, key=None)
+        assert payment.total.minor == 7000
+        assert till.paypal.books(order_id)["orders"][0]["total_minor"] == 7000
+        till.paypal.approve(payment.provider_ref)
+        assert not await confirm(till, payment)
+        assert (await till.read(payment.payment_id)).state is PaymentState.CREATED, "it was not even claimed"
+        assert (await till.settle(payment.payment_id)).state is PaymentState.CAPTURED
+        tickets = await till.database.fetch("SELECT price_minor, ticket_type FROM tickets ORDER BY seat_id")
+        assert [tuple(ticket) for ticket in tickets] == [(2000, "Child"), (5000, "Adult")]
+        await till.check(order_id)
+
+    async def test_are_told_to_the_provider_by_name_either_way(self, till: Till) -> None:
+        await sell_as(till.database, TYPES)
+        told: list[list[str]] = []
+
+        class Listening:
+            name, payee = "paypal", ""
+
+            async def create(self, payment: Any) -> Any:
+                told.append([f"{item.name}: {item.price.minor}" for item in payment.items])
+                return await till.provider.create(payment)
+
+        for quickly in (True, False):
+            order_id, user_id = await till.hold()
+            first = await till.database.fetchval("SELECT seat_ids[1] FROM orders WHERE order_id = $1", order_id)
+            await choose(till.database, order_id, user_id, {first: "Child"})
+            await start_again(till.through(provider=Listening()), order_id, user_id, quickly=quickly, key=None)
+        assert told == [
+            ["Stalls, row 1, seat 1 (Child): 2000", "Stalls, row 1, seat 2 (Adult): 5000"],
+            ["Stalls, row 1, seat 3 (Child): 2000", "Stalls, row 1, seat 4 (Adult): 5000"],
+        ]
+
+    async def test_can_be_chosen_again_after_a_declined_card_and_the_next_payment_asks_for_them(
+        self, till: Till
+    ) -> None:
+        await sell_as(till.database, TYPES)
+        payment = await start(till, quickly=True)
+        till.paypal.approve(payment.provider_ref, decline=True)
+        assert (await till.settle(payment.payment_id)).state is PaymentState.FAILED
+        first = await till.database.fetchval("SELECT seat_ids[1] FROM orders")
+        await choose(till.database, payment.order_id, payment.user_id, {first: "Infant"})
+        second = await start_again(till, payment.order_id, payment.user_id, quickly=True, key=None)
+        assert (second.total.minor, second.attempt) == (5000, 2)
+        till.paypal.approve(second.provider_ref)
+        assert (await till.settle(second.payment_id)).state is PaymentState.CAPTURED
+        assert await till.database.fetchval("SELECT sum(price_minor) FROM tickets") == 5000
+        await till.check(payment.order_id)
+
+    async def test_that_nobody_chose_are_confirmed_quickly_as_standard(self, till: Till) -> None:
+        await sell_as(till.database, TYPES)
+        payment = await start(till, quickly=True)
+        till.paypal.approve(payment.provider_ref)
+        async with ConfirmDesk.open(till.settling) as desk:
+            shown = await desk.confirm(payment.order_id, payment.user_id, payment.payment_id)
+        assert shown is not None
+        assert booking_view(shown) == booking_view(
+            await show_order(till.database, payment.order_id, payment.user_id, [])
+        )
+        assert [ticket.ticket_type for ticket in booking_view(shown).tickets] == ["Adult", "Adult"]
+        body = await till.database.fetchval("SELECT body::text FROM outbox WHERE type = 'sales.order.confirmed'")
+        assert [ticket.ticket_type for ticket in msgspec.json.decode(body, type=OrderFact).tickets] == [
+            "Adult",
+            "Adult",
+        ]
 
 
 async def move_seat(till: Till, before: OrderId, after: OrderId) -> None:

@@ -63,6 +63,8 @@ DAMAGE = {
     "told_is_true": "UPDATE outbox SET version = 99",
     "every_place_is_somewhere": "UPDATE ga_areas SET free = '{[0,1)}', n_free = 1",
     "seat_price_is_order_price": "UPDATE event_seats SET price_minor = 1",
+    "total_is_its_prices": "UPDATE orders SET total_minor = total_minor - 1 WHERE state = 'held'",
+    "ticket_is_as_its_order_says": "UPDATE tickets SET ticket_type = 'Child' WHERE state = 'valid'",
 }
 
 

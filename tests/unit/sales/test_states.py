@@ -29,7 +29,7 @@ TABLES = [
 def an_order(**changes: Any) -> Order:
     usual: dict[str, Any] = {
         "order_id": OrderId(ID), "event_id": EventId(1), "user_id": UserId(ID), "state": OrderState.HELD,
-        "seat_ids": (SeatId(1),), "total": Money(100, "USD"), "hold_expires_at": NOW, "pay_deadline": None,
+        "seat_ids": (SeatId(1),), "prices": (Money(100, "USD"),), "ticket_types": None, "total": Money(100, "USD"), "hold_expires_at": NOW, "pay_deadline": None,
         "cancel_until": NOW, "refund_percent": 100, "version": 0, "created_at": NOW, "released_because": None, "extended_at": None,
         "expired": False, "seconds_left": 0, "too_late": False,
     }  # fmt: skip

@@ -1,6 +1,8 @@
 """Pages as a browser gets them: what they show, how they may be kept, and what their forms do at the API."""
 
 import re
+from collections.abc import Sequence
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from tests.unit.storefront.conftest import (
     event,
     hidden,
     log_in,
+    seat,
 )
 
 
@@ -74,7 +77,7 @@ class TestPublicPages:
         boxes = re.findall(r'<input type="checkbox" name="place" value="(\d)"( disabled)?', page)
         assert boxes == [("0", ""), ("1", " disabled"), ("2", ""), ("3", " disabled"), ("4", ""), ("5", ""), ("6", "")]
 
-    async def test_general_admission_asks_for_a_quantity(
+    async def test_places_in_no_plan_and_no_area_are_chosen_for_the_buyer(
         self, gateway: FakeGateway, visitor: httpx.AsyncClient
     ) -> None:
         gateway.answers["GET /events/7"] = (200, event(seatMapId=None))
@@ -82,15 +85,62 @@ class TestPublicPages:
         assert "<seat-map" not in page
         assert 'name="quantity"' in page
 
-    async def test_general_admission_offers_the_levels_that_have_places(
+    async def test_general_admission_asks_how_many_for_each_area_and_explains_the_limit(
         self, gateway: FakeGateway, visitor: httpx.AsyncClient
     ) -> None:
-        gateway.answers["GET /events/7"] = (200, event(seatMapId=None))
-        areas = [{"name": "Standard", "capacity": 3, "free": 0, "held": 1, "sold": 2, "blocked": 0},
-                 {"name": "Rear", "capacity": 4, "free": 4, "held": 0, "sold": 0, "blocked": 0}]  # fmt: skip
-        gateway.answers["GET /events/7/availability"] = (200, {**availability([]), "free": 4, "areas": areas})
+        general_admission(gateway, event(seatMapId=None, limitPerCustomer=12), {"Standing": 0, "Terrace": 4})
         page = (await visitor.get("/events/7")).text
-        assert re.findall(r'<option value="(\w+)"( disabled)?', page) == [("Standard", " disabled"), ("Rear", "")]
+        assert "<seat-map" not in page
+        assert "Up to 8 places at once, 12 in all for one customer" in page
+        assert re.findall(r'name="level" value="(\w+)"', page) == ["Standing", "Terrace"]
+        assert re.findall(r"<fieldset( disabled)?>", page) == [" disabled", ""]
+        assert re.findall(r'name="quantity" inputmode="numeric" min="1" max="(\d)"', page) == ["1", "4"]
+        assert "none left at the moment" in page
+        assert "4 places free" in page
+
+    async def test_general_admission_is_no_list_of_seats(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        general_admission(gateway, event(seatMapId=None), {"Standing": 3})
+        page = (await visitor.get("/events/7/seats")).text
+        assert 'name="place"' not in page
+        assert "places are not numbered" in page
+
+    async def test_a_mixed_hall_shows_its_plan_and_its_areas(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        general_admission(gateway, event(), {"Standing": 5}, beside=SEATS)
+        page = (await visitor.get("/events/7")).text
+        assert 'data-letters="0002222"' in page
+        assert "Places without a seat" in page
+        assert "5 places free" in page
+        assert re.findall(r'data-level-free="(\d)">(\d) free', page) == [("0", "2"), ("2", "3")]
+        assert re.findall(r'<option value="([A-Z]\w+)"', page) == ["Standard", "Rear"]
+
+    async def test_the_plain_list_offers_to_choose_for_the_buyer_too(self, visitor: httpx.AsyncClient) -> None:
+        page = (await visitor.get("/events/7/seats")).text
+        assert 'name="quantity"' in page
+        assert 'name="together" value="yes" checked' in page
+
+
+def general_admission(
+    gateway: FakeGateway, shown: dict[str, Any], free: dict[str, int], *, beside: Sequence[dict[str, Any]] = ()
+) -> None:
+    """Let the event have areas with five places each, of which so many are free."""
+    gateway.answers["GET /events/7"] = (200, shown)
+    areas = [
+        {"name": name, "capacity": 5, "free": n, "held": 5 - n, "sold": 0, "blocked": 0} for name, n in free.items()
+    ]
+    house = availability([0, 2, 0, 1, 0, 0, 0] if beside else [])
+    gateway.answers["GET /events/7/availability"] = (
+        200, {**house, "free": house["free"] + sum(free.values()), "areas": areas},
+    )  # fmt: skip
+    places = [
+        {**seat(100 + 5 * number + at, "", str(at + 1), price="45.00", level=name), "section": name}
+        for number, name in enumerate(free)
+        for at in range(5)
+    ]
+    gateway.answers["GET /tickets/event/7"] = (200, [*beside, *places])
 
 
 class TestPictureOfTheHouse:
@@ -371,6 +421,81 @@ class TestChanges:
         assert (await customer.post(f"/bookings/{BOOKING}/attendees", data=form)).status_code == 303
         (call,) = gateway.calls(f"PATCH /bookings/{BOOKING}/attendees")
         assert call.body == {"attendees": [{"ticketId": second, "name": "Jan", "email": None}]}
+
+
+class TestTicketTypes:
+    async def test_are_chosen_before_paying_and_the_pages_total_is_what_is_paid(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        held = with_types(booking())
+        cheaper = with_types(booking(total="60.50"), chosen="Child")
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, held)
+        gateway.answers[f"PATCH /bookings/{BOOKING}/ticket-types"] = (200, cheaper)
+        gateway.answers["POST /payments/create"] = (
+            201, {"paymentId": BOOKING, "approvalUrl": "https://pay.example/1", "status": "CREATED"},
+        )  # fmt: skip
+        page = await customer.get(f"/bookings/{BOOKING}")
+        assert re.findall(r'<option value="(\w+)" data-price="([\d.]+)"( selected)?', page.text) == [
+            ("Adult", "80.00", " selected"), ("Child", "20.00", ""),
+        ]  # fmt: skip
+        first = held["tickets"][0]["ticketId"]
+        form = {"csrf": hidden(page, "csrf"), "key": hidden(page, "key"), f"type-{first}": "Child", "shown": "120.50"}
+        surprised = await customer.post(f"/bookings/{BOOKING}/pay", data=form)
+        assert surprised.headers["location"] == f"/bookings/{BOOKING}?total=new"
+        assert not gateway.calls("POST /payments/create")
+        shown = await customer.post(f"/bookings/{BOOKING}/pay", data={**form, "shown": "60.50"})
+        assert shown.headers["refresh"] == "0; url=https://pay.example/1"
+        (call, _) = gateway.calls(f"PATCH /bookings/{BOOKING}/ticket-types")
+        assert call.body == {"ticketTypes": {str(first): "Child"}}
+
+    async def test_need_no_script_and_are_asked_for_only_when_they_change(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        held = with_types(booking())
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, held)
+        gateway.answers[f"PATCH /bookings/{BOOKING}/ticket-types"] = (200, held)
+        page = await customer.get(f"/bookings/{BOOKING}")
+        assert f'formaction="/bookings/{BOOKING}/types"' in page.text
+        for kind in ("Adult", "Child"):
+            form = {"csrf": hidden(page, "csrf"), f"type-{held['tickets'][0]['ticketId']}": kind}
+            answer = await customer.post(f"/bookings/{BOOKING}/types", data=form)
+            assert answer.headers["location"] == f"/bookings/{BOOKING}"
+        assert len(gateway.calls(f"PATCH /bookings/{BOOKING}/ticket-types")) == 1
+        assert "The total is 120.50 USD now" in (await customer.get(f"/bookings/{BOOKING}?total=new")).text
+
+    async def test_stand_beside_the_notice_of_a_limited_view(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        held = with_types(booking())
+        held["tickets"][0] |= {"notice": "Behind a pillar"}
+        gateway.answers[f"GET /bookings/{BOOKING}"] = (200, held)
+        page = (await customer.get(f"/bookings/{BOOKING}")).text
+        assert page.index("Behind a pillar") < page.index("<select name=") < page.index("data-pay")
+
+    async def test_without_any_the_page_is_as_ever(self, customer: httpx.AsyncClient) -> None:
+        page = (await customer.get(f"/bookings/{BOOKING}")).text
+        assert "<select" not in page
+        assert "Update the total" not in page
+
+    async def test_of_a_price_level_are_shown_with_its_price(
+        self, gateway: FakeGateway, visitor: httpx.AsyncClient
+    ) -> None:
+        types = [
+            {"name": "Adult", "price": "80.00", "currency": "USD"},
+            {"name": "Child", "price": "20.00", "currency": "USD"},
+        ]
+        gateway.answers["GET /tickets/event/7/types"] = (200, [{"priceLevel": "Standard", "ticketTypes": types}])
+        assert "Child 20.00 USD" in (await visitor.get("/events/7")).text
+
+
+def with_types(shown: dict[str, Any], chosen: str = "Adult") -> dict[str, Any]:
+    """Let a booking's first ticket be sold as adult or child."""
+    types = [
+        {"name": "Adult", "price": "80.00", "currency": "USD"},
+        {"name": "Child", "price": "20.00", "currency": "USD"},
+    ]
+    first, *rest = shown["tickets"]
+    return {**shown, "tickets": [{**first, "ticketType": chosen, "ticketTypes": types}, *rest]}
 
 
 class TestErrors:

@@ -84,6 +84,20 @@ class TestHouse:
         house = arrange([seat(0, "10.00", "A"), seat(2, "9.00", "B"), seat(3, "9.00", "B")])
         assert free_by_level(house, [0, 0, 2, 0]) == [1, 1]
 
+    def test_counts_general_admission_by_area_and_gives_it_no_letters(self) -> None:
+        places = [
+            EventSeat(place=at, section="Standing", row="", number=str(at), price="5.00", currency="USD", price_level="Standing")
+            for at in (7, 8)
+        ]  # fmt: skip
+        house = arrange([seat(0, "10.00", "A"), *places])
+        assert [(level.name, level.places, level.is_area) for level in house.levels] == [
+            ("A", 1, False),
+            ("Standing", 2, True),
+        ]
+        assert house.letters == "0"
+        assert [one.place for one in house.seats] == [0]
+        assert free_by_level(house, [0], {"Standing": 1}) == [1, 1]
+
     def test_reads_a_choice_and_leaves_out_what_is_none(self) -> None:
         assert read_choice(["3,1", "1", "x", "-2", "99", "²"], places=10) == (3, 1)
         assert read_choice([",".join(map(str, range(50)))], places=100) == tuple(range(8))

@@ -27,6 +27,7 @@ OrderType = Literal[
     "sales.order.exchanged",
     "sales.order.cancelled",
     "sales.order.refunded",
+    "sales.order.types_chosen",
 ]
 
 
@@ -45,7 +46,8 @@ class EventSummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class OrderTicket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """One place of an order. ``ticket_id`` and ``barcode`` are there once the ticket is issued.
 
-    ``notice`` is what the buyer was told of the place, such as a limited view.
+    ``notice`` is what the buyer was told of the place, such as a limited view. ``ticket_type`` is what it is sold as
+    (adult, child, …), where its price level has types and one was chosen or issued.
     """
 
     seat_id: int
@@ -57,6 +59,7 @@ class OrderTicket(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     ticket_id: UUID | None = None
     barcode: str | None = None
     notice: str | None = None
+    ticket_type: str | None = None
 
 
 class RefundTerms(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

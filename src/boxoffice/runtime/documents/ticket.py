@@ -53,6 +53,7 @@ class TicketDocument:
     holder: str | None = None
     attendee: str | None = None
     notice: str | None = None
+    ticket_type: str | None = None
     refund_policy: str | None = None
 
 
@@ -118,7 +119,7 @@ def page(ticket: TicketDocument, number: int, total: int) -> dict[str, str]:
         "section": ticket.section,
         "row": ticket.row,
         "seat": ticket.seat,
-        "level": ticket.price_level or "",
+        "level": " · ".join(filter(None, (ticket.price_level, ticket.ticket_type))),
         "price": f"{ticket.price} {ticket.currency}",
         "order": ticket.order_number,
         "holder": ticket.holder or "",

@@ -9,11 +9,15 @@ DEAREST, CHEAPEST = 120, 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedLevel:
-    """A price level at a decimal ``price``; ``seats`` are sections with their rows (none: all), none takes the rest."""
+    """A price level at a decimal ``price``; ``seats`` are sections with their rows (none: all), none takes the rest.
+
+    ``types`` are what it is sold as, names and decimal prices, the first at ``price``; none: there is one price.
+    """
 
     name: str
     price: str
     seats: tuple[tuple[str, tuple[str, ...] | None], ...] | None = None
+    types: tuple[tuple[str, str], ...] = ()
 
 
 KNOWN: Mapping[str, tuple[SuggestedLevel, ...]] = {
@@ -26,10 +30,15 @@ KNOWN: Mapping[str, tuple[SuggestedLevel, ...]] = {
         SuggestedLevel(name="Balcony", price="280.00"),
     ),
     "Hong Kong City Hall Theatre": (
-        SuggestedLevel(name="Front", price="380.00", seats=(("Theatre", tuple("ABCDEFGHJ")),)),
-        SuggestedLevel(name="Rear", price="220.00"),
+        SuggestedLevel(
+            name="Front", price="380.00", seats=(("Theatre", tuple("ABCDEFGHJ")),),
+            types=(("Adult", "380.00"), ("Child", "190.00"), ("Student", "190.00")),
+        ),
+        SuggestedLevel(
+            name="Rear", price="220.00", types=(("Adult", "220.00"), ("Child", "110.00"), ("Student", "110.00"))
+        ),
     ),
-}
+}  # fmt: skip
 """Prices in HKD for the halls that come with the project."""
 
 

@@ -140,6 +140,7 @@ def _document(order: OrderFact, ticket: OrderTicket, mail: DueMail) -> TicketDoc
         time_zone=order.event.time_zone, venue_name=order.event.venue_name, venue_location=order.event.venue_location,
         section=ticket.section, row=ticket.row, seat=ticket.number, price=ticket.price, currency=order.currency,
         barcode=ticket.barcode, price_level=ticket.price_level, notice=ticket.notice,
+        ticket_type=ticket.ticket_type,
         holder=mail.contact.name if mail.contact else None, refund_policy=_policy(order) or None,
     )  # fmt: skip
 

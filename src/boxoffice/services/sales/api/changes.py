@@ -1,6 +1,6 @@
-"""/bookings/{id}: exchange tickets, name who comes, ask for a little more time."""
+"""/bookings/{id}: choose ticket types, exchange tickets, name who comes, ask for a little more time."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from boxoffice.runtime import idempotency, web
 from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.database import Connection
 from boxoffice.runtime.idempotency import Answer, IdempotentCall, KeyRequiredError, required
-from boxoffice.services.sales.api.parts import NO_STORE, Parts, PublicId, call_of, written
+from boxoffice.services.sales.api.parts import MAX_BIGINT, NO_STORE, Parts, PublicId, call_of, written
 from boxoffice.services.sales.api.views import BookingView, booking_view
 from boxoffice.services.sales.domain.exchange import MOST_PLACES
 from boxoffice.services.sales.domain.refusals import (
@@ -32,16 +32,20 @@ from boxoffice.services.sales.domain.refusals import (
     SeatsUnknownError,
     SingleSeatLeftError,
     TicketNotFoundError,
+    TicketTypeNotOfferedError,
     TooLateToExchangeError,
     TooLateToNameError,
     WrongOrderStateError,
 )
+from boxoffice.services.sales.usecases.choose_ticket_types import choose_ticket_types
 from boxoffice.services.sales.usecases.exchange_tickets import Wish, exchange_tickets
 from boxoffice.services.sales.usecases.extend_hold import extend_hold
 from boxoffice.services.sales.usecases.name_attendees import Named, name_attendees
 from boxoffice.services.sales.usecases.read_orders import show_order
 
 OK = 200
+MOST_DIGITS = len(str(MAX_BIGINT))
+"""A longer number is no id; reading one of thousands of digits would only cost time."""
 SHOWN = {OK: ResponseSpec(data_container=BookingView, generate_examples=False)}
 
 
@@ -64,6 +68,12 @@ class AttendeesBody(web.Model, frozen=True):
     """Who comes; tickets that are left out stay as they are."""
 
     attendees: Annotated[list[AttendeeBody], Meta(min_length=1, max_length=MOST_PLACES)]
+
+
+class TicketTypesBody(web.Model, frozen=True):
+    """What places of a held booking are to be sold as, by event seat; those left out stay as they are."""
+
+    ticket_types: Annotated[dict[str, Annotated[str, Meta(max_length=200)]], Meta(max_length=MOST_PLACES)]
 
 
 class ChangesController(Controller):
@@ -130,6 +140,24 @@ class ChangesController(Controller):
         )  # fmt: skip
 
     @patch(
+        "/ticket-types",
+        opt=web.refuses(
+            OrderNotFoundError, WrongOrderStateError, HoldExpiredError, TicketNotFoundError, TicketTypeNotOfferedError
+        ),
+    )
+    async def types(self, caller: Caller, parts: Parts, booking_id: UUID, data: TicketTypesBody) -> BookingView:
+        """Choose the ticket types (adult, child, …) of a held booking, before paying; its total changes with them.
+
+        Repeating it changes nothing.
+        """
+        wished = _wished(data.ticket_types)
+        async with parts.database.transaction() as tx:
+            await choose_ticket_types(tx, order_id=OrderId(booking_id), user_id=caller.user_id, wished=wished)
+        return booking_view(
+            await show_order(parts.database, OrderId(booking_id), caller.user_id, caller.organisation_ids())
+        )
+
+    @patch(
         "/attendees",
         opt=web.refuses(
             OrderNotFoundError, WrongOrderStateError, TicketNotFoundError, TooLateToNameError, BadAttendeeError
@@ -146,6 +174,14 @@ class ChangesController(Controller):
         return booking_view(
             await show_order(parts.database, OrderId(booking_id), caller.user_id, caller.organisation_ids())
         )
+
+
+def _wished(types: Mapping[str, str]) -> dict[SeatId, str]:
+    """Read the event seats of a choice; a name that is no number is none of anybody's."""
+    foreign = sorted(name for name in types if not (name.isascii() and name.isdigit() and len(name) <= MOST_DIGITS))
+    if foreign:
+        raise TicketNotFoundError("These are no tickets of this booking.", ticketIds=foreign[:MOST_PLACES])
+    return {SeatId(int(name)): wished for name, wished in types.items()}
 
 
 async def _once(

@@ -56,7 +56,7 @@ def _pages(shown: Sequence[ShownTicket]) -> list[TicketDocument]:
             venue_location=one.event.venue_location, section=one.ticket.section, row=one.ticket.row,
             seat=one.ticket.number, price=one.ticket.price.decimal(), currency=one.ticket.price.currency,
             barcode=one.barcode, price_level=one.ticket.price_level, attendee=one.attendee,
-            notice=one.ticket.notice,
+            notice=one.ticket.notice, ticket_type=one.ticket.ticket_type,
         )
         for one in shown
     ]  # fmt: skip

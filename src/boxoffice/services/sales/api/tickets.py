@@ -32,10 +32,12 @@ from boxoffice.services.sales.api.parts import (
 )
 from boxoffice.services.sales.api.views import (
     IssuedTicketView,
+    LevelTypesView,
     SeatView,
     issued_ticket_view,
     seat_view,
     seats_json,
+    types_view,
 )
 from boxoffice.services.sales.domain.limited_view import MAX_NOTICE, USUAL_NOTICE, LimitedView
 from boxoffice.services.sales.domain.prices import Area, EventSeat, PriceLevel, SeatMatch
@@ -51,6 +53,7 @@ from boxoffice.services.sales.domain.refusals import (
     SeatsUnknownError,
 )
 from boxoffice.services.sales.domain.seat import TicketStatus
+from boxoffice.services.sales.domain.ticket_types import MAX_NAME, MOST_TYPES, TicketType
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.block_seats import block_seats
 from boxoffice.services.sales.usecases.create_event_seats import (
@@ -59,8 +62,9 @@ from boxoffice.services.sales.usecases.create_event_seats import (
     general_admission,
     hall_for,
     listed,
-    price_hall,
+    mixed_house,
     terms_for,
+    types_of,
 )
 from boxoffice.services.sales.usecases.read_tickets import (
     MOST_IDS,
@@ -68,6 +72,7 @@ from boxoffice.services.sales.usecases.read_tickets import (
     seats_of_event,
     tag_of_seats,
     tickets_of_user,
+    types_of_event,
 )
 
 OK, CREATED, NOT_MODIFIED = 200, 201, 304
@@ -96,11 +101,23 @@ class SeatMatchBody(web.Model, frozen=True):
     rows: list[Label] | None = None
 
 
+class TicketTypeBody(web.Model, frozen=True):
+    """One way of selling a price level's seats: adult, child, … as the organiser names it."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
+    price: Decimal
+
+
 class PriceLevelBody(web.Model, frozen=True):
-    """A price level; without ``seats`` it takes what is left; ``quantity`` is for general admission."""
+    """A price level; without ``seats`` it takes what is left; ``quantity`` is for general admission.
+
+    With ``ticketTypes`` its seats are held at the first one's price, and the buyer chooses before paying; ``price`` may
+    be left out then.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
-    price: Decimal
+    price: Decimal | None = None
+    ticket_types: Annotated[tuple[TicketTypeBody, ...], Meta(max_length=MOST_TYPES)] = ()
     seats: list[SeatMatchBody] | None = None
     quantity: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
 
@@ -115,7 +132,7 @@ class LimitedViewBody(web.Model, frozen=True):
 
 
 class CreateBody(web.Model, frozen=True):
-    """What to sell: a seat map by price levels, or general admission by quantities."""
+    """What to sell: a seat map by price levels, general admission by quantities, or both in one house."""
 
     price_levels: Annotated[list[PriceLevelBody], Meta(min_length=1, max_length=100)]
     seat_map_id: PublicId | None = None
@@ -158,12 +175,13 @@ class TicketsController(Controller):
         event, capacity = await terms_for(
             parts.peers, EventId(event_id), token=caller.token, organisations=caller.organisation_ids()
         )
-        priced, admission = await _priced(parts, event, capacity, data)
+        levels = [] if isinstance(data, list) else [_level(level, event.currency) for level in data.price_levels]
+        priced, admission = await _priced(parts, event, capacity, data, levels)
         async with parts.database.transaction() as tx:
             earlier = await idempotency.begin(tx, call)
             if earlier is not None and earlier.status:
                 return written(earlier.body, status=CREATED)
-            await create_within(tx, event, priced, admission)
+            await create_within(tx, event, priced, admission, types_of(levels))
             every = chain(priced, *(area.places() for area in admission))
             created = msgspec.json.encode([_new_seat(event, seat) for seat in every])
             await idempotency.finish(tx, call, Answer(status=CREATED, body=created))
@@ -184,6 +202,13 @@ class TicketsController(Controller):
         if is_known(request, tag):
             return _cacheable(b"", event, tag, status=NOT_MODIFIED)
         return _cacheable(seats_json(await seats_of_event(parts.database, event.event_id, organisations)), event, tag)
+
+    @get("/event/{event_id:int}/types", opt=web.refuses(EventNotFoundError))
+    async def types(self, maybe_caller: Caller | None, parts: Parts, event_id: int) -> list[LevelTypesView]:
+        """List the ticket types of an event's price levels; a level without types has one price and is left out."""
+        organisations = maybe_caller.organisation_ids() if maybe_caller else []
+        found = await types_of_event(parts.database, EventId(event_id), organisations)
+        return [LevelTypesView(price_level=level, ticket_types=types_view(types)) for level, types in found.items()]
 
     @get("/available-seats", opt=web.refuses(BadSelectionError, SeatsUnknownError))
     async def available(self, parts: Parts, ticket_ids: TicketIds) -> list[SeatView]:
@@ -221,9 +246,13 @@ class TicketsController(Controller):
 
 
 async def _priced(
-    parts: Parts, event: EventTerms, capacity: int | None, data: list[ListedSeatBody] | CreateBody
+    parts: Parts,
+    event: EventTerms,
+    capacity: int | None,
+    data: list[ListedSeatBody] | CreateBody,
+    levels: Sequence[PriceLevel],
 ) -> tuple[list[EventSeat], list[Area]]:
-    """Turn a body into priced seats, or areas of general admission.
+    """Turn a body into priced seats and areas of general admission.
 
     :raises BadTicketListError: when the list cannot be meant.
     :raises BadPriceLevelsError: when the price levels do not fit.
@@ -239,7 +268,6 @@ async def _priced(
         return listed(listing), []
     if data.currency is not None and data.currency != event.currency:
         raise BadPriceLevelsError("The event is sold in another currency.", currency=event.currency)
-    levels = [_level(level, event.currency) for level in data.price_levels]
     seat_map_id = data.seat_map_id if data.seat_map_id is not None else event.seat_map_id
     if seat_map_id is None:
         return [], general_admission(levels, capacity)
@@ -251,13 +279,19 @@ async def _priced(
         for view in data.limited_views
     ]  # fmt: skip
     hall = await hall_for(parts.peers, event, seat_map_id)
-    return await asyncio.to_thread(price_hall, hall, levels, views), []
+    return await asyncio.to_thread(mixed_house, hall, levels, views)
 
 
 def _level(level: PriceLevelBody, currency: str) -> PriceLevel:
+    types = tuple(
+        TicketType(name=one.name, price=_price(one.price, currency, BadPriceLevelsError)) for one in level.ticket_types
+    )
+    if level.price is None and not types:
+        raise BadPriceLevelsError("A price level needs a price, or ticket types.", priceLevels=[level.name])
     return PriceLevel(
         name=level.name,
-        price=_price(level.price, currency, BadPriceLevelsError),
+        price=types[0].price if level.price is None else _price(level.price, currency, BadPriceLevelsError),
+        types=types,
         seats=None if level.seats is None else tuple(
             SeatMatch(section=match.section, rows=None if match.rows is None else frozenset(match.rows))
             for match in level.seats

@@ -7,7 +7,6 @@ from uuid import UUID
 
 import msgspec
 
-from boxoffice.kernel.ids import TicketId
 from boxoffice.kernel.money import Money
 from boxoffice.runtime import web
 from boxoffice.runtime.paging import Page, paging
@@ -15,7 +14,7 @@ from boxoffice.services.sales.domain.best_available import Arrangement
 from boxoffice.services.sales.domain.order import OrderState
 from boxoffice.services.sales.domain.seat import SeatState, shown
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store.attendees import Attendee
+from boxoffice.services.sales.domain.ticket_types import TicketType
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.read_orders import ShownOrder
 
@@ -65,6 +64,7 @@ class IssuedTicketView(web.View, frozen=True):
     ticket_status: str
     notice: str | None
     issued_at: datetime
+    ticket_type: str | None = None
 
 
 class BookingEventView(web.View, frozen=True):
@@ -79,8 +79,26 @@ class BookingEventView(web.View, frozen=True):
     venue_location: str
 
 
+class TicketTypeView(web.View, frozen=True):
+    """One way of selling a place: adult, child, … as the organiser names it."""
+
+    name: str
+    price: str
+    currency: str
+
+
+class LevelTypesView(web.View, frozen=True):
+    """The ticket types of a price level, the standard one first."""
+
+    price_level: str
+    ticket_types: list[TicketTypeView]
+
+
 class BookingTicketView(web.View, frozen=True):
-    """One place of a booking; ``issuedTicketId`` and ``ticketStatus`` once there is a ticket; who comes, once named."""
+    """One place of a booking; ``issuedTicketId`` and ``ticketStatus`` once there is a ticket; who comes, once named.
+
+    ``ticketType`` is what it is sold as; ``ticketTypes`` are those to choose from while the booking is held.
+    """
 
     ticket_id: int
     section: str
@@ -94,6 +112,8 @@ class BookingTicketView(web.View, frozen=True):
     notice: str | None
     attendee_name: str | None
     attendee_email: str | None
+    ticket_type: str | None = None
+    ticket_types: list[TicketTypeView] = msgspec.field(default_factory=list)
 
 
 class BookingPaymentView(web.View, frozen=True):
@@ -157,6 +177,7 @@ def issued_ticket_view(ticket: Ticket) -> IssuedTicketView:
         booking_id=ticket.order_id, section=ticket.section, row=ticket.row, number=ticket.number,
         price=ticket.price.decimal(), currency=ticket.price.currency, price_level=ticket.price_level,
         status="BOOKED", ticket_status=ticket.state.value.upper(), notice=ticket.notice, issued_at=ticket.issued_at,
+        ticket_type=ticket.ticket_type,
     )  # fmt: skip
 
 
@@ -167,7 +188,7 @@ def booking_view(shown: ShownOrder) -> BookingView:
     valid = any(ticket.state is TicketState.VALID for ticket in shown.tickets.values())
     return BookingView(
         booking_id=order.order_id, user_id=order.user_id, event=_event_view(shown.event), status=order.shown_state(),
-        tickets=[_ticket_view(record, shown.tickets.get(record["seat_id"]), shown.attendees) for record in shown.seats],
+        tickets=[_ticket_view(shown, record) for record in shown.seats],
         total=order.total.decimal(), currency=order.total.currency,
         expires_at=order.hold_expires_at if open_hold else order.pay_deadline if _is_paying(shown) else None,
         expires_in_seconds=order.seconds_left if open_hold else 0,
@@ -197,8 +218,16 @@ def _event_view(event: EventTerms) -> BookingEventView:
     )  # fmt: skip
 
 
-def _ticket_view(record: Any, ticket: Ticket | None, attendees: Mapping[TicketId, Attendee]) -> BookingTicketView:
-    named = None if ticket is None else attendees.get(ticket.ticket_id)
+def types_view(types: Iterable[TicketType]) -> list[TicketTypeView]:
+    """Show the ticket types of a price level."""
+    return [
+        TicketTypeView(name=one.name, price=one.price.decimal(), currency=one.price.currency) for one in types
+    ]  # fmt: skip
+
+
+def _ticket_view(shown: ShownOrder, record: Mapping[str, Any]) -> BookingTicketView:
+    ticket = shown.tickets.get(record["seat_id"])
+    named = None if ticket is None else shown.attendees.get(ticket.ticket_id)
     return BookingTicketView(
         ticket_id=record["seat_id"], section=record["section"], row=record["row_label"], number=record["number"],
         price=Money(record["price_minor"], record["currency"]).decimal(), currency=record["currency"],
@@ -206,4 +235,5 @@ def _ticket_view(record: Any, ticket: Ticket | None, attendees: Mapping[TicketId
         ticket_status=None if ticket is None else ticket.state.value.upper(),
         notice=record["notice"],
         attendee_name=None if named is None else named.name, attendee_email=None if named is None else named.email,
+        ticket_type=record["ticket_type"], ticket_types=types_view(shown.offered.get(record["price_level"] or "", ())),
     )  # fmt: skip

@@ -17,6 +17,15 @@ MOST_PLACES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakenSeat:
+    """A seat taken in an exchange, at its price as the type that its ticket is of."""
+
+    seat_id: SeatId
+    price: Money
+    ticket_type: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """What an exchange comes to: the worth of both sides, and what goes back for each ticket given, in their order."""
 

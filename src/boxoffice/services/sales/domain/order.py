@@ -26,6 +26,7 @@ class OrderAction(StrEnum):
     CONFIRM = "confirm"
     RETURN_TO_HOLD = "return_to_hold"
     EXTEND = "extend"
+    CHOOSE_TYPES = "choose_types"
     RELEASE = "release"
     EXPIRE = "expire"
     EXCHANGE = "exchange"
@@ -37,6 +38,7 @@ TRANSITIONS: dict[tuple[OrderState, OrderAction], OrderState] = {
     (OrderState.HELD, OrderAction.START_PAYMENT): OrderState.PAYING,
     (OrderState.HELD, OrderAction.CONFIRM_FREE): OrderState.CONFIRMED,
     (OrderState.HELD, OrderAction.EXTEND): OrderState.HELD,
+    (OrderState.HELD, OrderAction.CHOOSE_TYPES): OrderState.HELD,
     (OrderState.HELD, OrderAction.RELEASE): OrderState.RELEASED,
     (OrderState.HELD, OrderAction.EXPIRE): OrderState.RELEASED,
     (OrderState.PAYING, OrderAction.CONFIRM): OrderState.CONFIRMED,
@@ -77,13 +79,18 @@ def held_again_until(*, attempt: int, turned_back: bool, hold_expires_at: dateti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """One order; ``expired``, ``seconds_left`` and ``too_late`` (to cancel) are the database's judgement at reading."""
+    """One order; ``expired``, ``seconds_left`` and ``too_late`` (to cancel) are the database's judgement at reading.
+
+    ``prices`` are its own, in the order of ``seat_ids``, and so are ``ticket_types``: none until its buyer chose some.
+    """
 
     order_id: OrderId
     event_id: EventId
     user_id: UserId
     state: OrderState
     seat_ids: tuple[SeatId, ...]
+    prices: tuple[Money, ...]
+    ticket_types: tuple[str | None, ...] | None
     total: Money
     hold_expires_at: datetime
     pay_deadline: datetime | None
@@ -96,6 +103,11 @@ class Order:
     expired: bool
     seconds_left: int
     too_late: bool
+
+    @property
+    def types(self) -> tuple[str | None, ...]:
+        """The ticket type of each seat; none where it was not chosen."""
+        return (None,) * len(self.seat_ids) if self.ticket_types is None else self.ticket_types
 
     @property
     def is_free(self) -> bool:

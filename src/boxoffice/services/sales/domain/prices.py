@@ -7,6 +7,7 @@ from typing import TypeAlias
 from boxoffice.kernel.ids import MAX_PLACES
 from boxoffice.kernel.money import Money
 from boxoffice.services.sales.domain.refusals import BadPriceLevelsError
+from boxoffice.services.sales.domain.ticket_types import TicketType, check_types
 
 Spot: TypeAlias = tuple[int, int]
 """Where a seat is, seen from the focus of the map: to the right and away from it, in tenths of a drawing unit."""
@@ -26,12 +27,16 @@ class SeatMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PriceLevel:
-    """A class of event seats with one price. Without ``seats`` it takes the rest; ``quantity`` is for GA only."""
+    """A class of event seats with one price. Without ``seats`` it takes the rest; ``quantity`` is for GA only.
+
+    ``types`` are what its seats are sold as (adult, child, …), the first at this price; none: there is one price.
+    """
 
     name: str
     price: Money
     seats: tuple[SeatMatch, ...] | None = None
     quantity: int | None = None
+    types: tuple[TicketType, ...] = ()
 
     def covers(self, section: str, row: str) -> bool:
         """Whether a seat of that row falls into this level."""
@@ -116,21 +121,22 @@ def price_seats(seats: Iterable[MapSeat], levels: Sequence[PriceLevel]) -> list[
     return priced
 
 
-def number_places(levels: Sequence[PriceLevel]) -> list[Area]:
-    """Make the areas of a general-admission event: each level is one, of places 1 to its quantity.
+def number_places(levels: Sequence[PriceLevel], *, first_place: int = 0) -> list[Area]:
+    """Make the areas of general admission: each level is one, of places 1 to its quantity.
+
+    ``first_place`` is the first that no seat has, in a hall with seats too.
 
     :raises BadPriceLevelsError: when a level has no quantity, or there are more places than an event can have.
     """
     _check_levels(levels)
     if any(not level.quantity or level.quantity < 1 for level in levels):
         raise BadPriceLevelsError("Without a seat map every price level needs a quantity of at least 1.")
-    if sum(level.quantity or 0 for level in levels) > MAX_PLACES:
+    if first_place + sum(level.quantity or 0 for level in levels) > MAX_PLACES:
         raise BadPriceLevelsError(f"An event has at most {MAX_PLACES} places.")
-    return list(_areas(levels))
+    return list(_areas(levels, first_place))
 
 
-def _areas(levels: Sequence[PriceLevel]) -> Iterator[Area]:
-    first_place = 0
+def _areas(levels: Sequence[PriceLevel], first_place: int) -> Iterator[Area]:
     for level in levels:
         capacity = level.quantity or 0
         yield Area(name=level.name, first_place=first_place, capacity=capacity, price=level.price)
@@ -147,6 +153,8 @@ def _check_levels(levels: Sequence[PriceLevel]) -> None:
         raise BadPriceLevelsError("A price is never negative.")
     if len({level.price.currency for level in levels}) > 1:
         raise BadPriceLevelsError("The prices of one event are in one currency.")
+    for level in levels:
+        check_types(level.name, level.price, level.types)
 
 
 def _event_seat(seat: MapSeat, level: PriceLevel) -> EventSeat:

@@ -141,6 +141,14 @@ class TicketNotFoundError(DomainError):
     title: ClassVar[str] = "There is no such ticket"
 
 
+class TicketTypeNotOfferedError(DomainError):
+    """A ticket type that the place's price level is not sold as."""
+
+    code: ClassVar[str] = "sales.ticket_type_not_offered"
+    category: ClassVar[Category] = Category.INVALID
+    title: ClassVar[str] = "The place is not sold as that type of ticket"
+
+
 class HoldExpiredError(DomainError):
     """The hold ran out."""
 

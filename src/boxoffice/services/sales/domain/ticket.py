@@ -48,3 +48,4 @@ class Ticket:
     price_level: str | None
     mark: str | None
     notice: str | None = None
+    ticket_type: str | None = None

@@ -20,6 +20,7 @@ SELECT $1, area, first_place, capacity, price_minor, $6,
 FROM unnest($2::text[], $3::int[], $4::int[], $5::bigint[]) a(area, first_place, capacity, price_minor)
 """
 EXIST = "SELECT EXISTS (SELECT FROM ga_areas WHERE event_id = $1)"
+NAMES = "SELECT area FROM ga_areas WHERE event_id = $1"
 GATHER = "SELECT req, verdict, answer FROM gather_places($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 LISTED = "SELECT *, NULL::text AS notice, false AS closed FROM ga_listed($1, $2)"
 COUNT_AMONG = "SELECT places_among($1)"
@@ -106,6 +107,11 @@ async def exist(source: Database | Connection, event_id: EventId) -> bool:
     """Tell whether an event has areas of general admission."""
     found: bool = await source.fetchval(EXIST, event_id)
     return found
+
+
+async def names(source: Database | Connection, event_id: EventId) -> frozenset[str]:
+    """Name an event's areas."""
+    return frozenset(record["area"] for record in await source.fetch(NAMES, event_id))
 
 
 async def gather(

@@ -328,17 +328,46 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="seat_price_is_order_price",
         invariant="I13",
-        says="an open order's total is the sum of its seats' prices, in their currency",
+        says="an open order's prices are those of its seats, or of the ticket types chosen for them, in their currency",
         sql="""
-        SELECT o.order_id, o.total_minor, sum(s.price_minor) AS seats_minor FROM orders o
+        SELECT o.order_id, array_agg(s.price_minor ORDER BY s.seat_id) AS order_minors,
+               array_agg(coalesce(y.price_minor, s.list_minor) ORDER BY s.seat_id) AS list_minors FROM orders o
         CROSS JOIN LATERAL (
-          SELECT e.price_minor, e.currency FROM event_seats e
-           WHERE e.event_id = o.event_id AND e.seat_id = ANY (o.seat_ids)
+          SELECT e.seat_id, w.price_minor, w.ticket_type, e.price_minor AS list_minor, e.currency, l.price_level
+            FROM unnest(o.seat_ids, o.price_minors, o.ticket_types) w(seat_id, price_minor, ticket_type)
+            JOIN event_seats e ON e.event_id = o.event_id AND e.seat_id = w.seat_id
+            LEFT JOIN event_seat_labels l ON l.event_id = o.event_id AND l.seat_id = w.seat_id
+              AND w.ticket_type IS NOT NULL
           UNION ALL
-          SELECT a.price_minor, a.currency FROM unnest(o.seat_ids) i(id) JOIN ga_areas a ON a.event_id = o.event_id
-             AND (i.id & 1048575) >= a.first_place AND (i.id & 1048575) < a.first_place + a.capacity) s
+          SELECT w.seat_id, w.price_minor, w.ticket_type, a.price_minor, a.currency, a.area
+            FROM unnest(o.seat_ids, o.price_minors, o.ticket_types) w(seat_id, price_minor, ticket_type)
+            JOIN ga_areas a ON a.event_id = o.event_id
+             AND (w.seat_id & 1048575) >= a.first_place AND (w.seat_id & 1048575) < a.first_place + a.capacity) s
+        LEFT JOIN ticket_types y ON y.event_id = o.event_id AND y.price_level = s.price_level
+         AND y.ticket_type = s.ticket_type
+        WHERE o.state IN ('held', 'paying') GROUP BY o.order_id
+        HAVING bool_or(s.price_minor <> coalesce(y.price_minor, s.list_minor) OR s.currency <> o.currency
+                       OR (s.ticket_type IS NOT NULL AND y.ticket_type IS NULL)) LIMIT 100""",
+    ),
+    Rule(
+        name="total_is_its_prices",
+        invariant="I13",
+        says="an open order's total is the sum of its tickets' prices",
+        sql="""
+        SELECT o.order_id, o.total_minor, sum(w.price_minor) AS prices_minor
+        FROM orders o CROSS JOIN unnest(o.price_minors) w(price_minor)
         WHERE o.state IN ('held', 'paying') GROUP BY o.order_id, o.total_minor
-        HAVING sum(s.price_minor) <> o.total_minor OR bool_or(s.currency <> o.currency) LIMIT 100""",
+        HAVING sum(w.price_minor) <> o.total_minor LIMIT 100""",
+    ),
+    Rule(
+        name="ticket_is_as_its_order_says",
+        invariant="I13",
+        says="a live ticket has the price and the type that its order has for its seat",
+        sql="""
+        SELECT k.ticket_id, k.order_id, k.price_minor, k.ticket_type FROM tickets k JOIN orders o USING (order_id)
+        WHERE k.state IN ('valid', 'used') AND (k.price_minor, k.ticket_type) IS DISTINCT FROM
+          (o.price_minors[array_position(o.seat_ids, k.seat_id)],
+           o.ticket_types[array_position(o.seat_ids, k.seat_id)]) LIMIT 100""",
     ),
 )
 """At most 100 records each: enough to see what is wrong."""
@@ -348,6 +377,8 @@ SCOPE: Mapping[str, str] = {
     "event_seats": "SELECT * FROM public.event_seats WHERE event_id = ANY ($1::bigint[])",
     "tickets": "SELECT * FROM public.tickets WHERE event_id = ANY ($1::bigint[])",
     "allocations": "SELECT * FROM public.allocations WHERE event_id = ANY ($1::bigint[])",
+    "event_seat_labels": "SELECT * FROM public.event_seat_labels WHERE event_id = ANY ($1::bigint[])",
+    "ticket_types": "SELECT * FROM public.ticket_types WHERE event_id = ANY ($1::bigint[])",
     "ga_areas": "SELECT * FROM public.ga_areas WHERE event_id = ANY ($1::bigint[])",
     "customer_limits": "SELECT * FROM public.customer_limits WHERE event_id = ANY ($1::bigint[])",
     "exchanges": """SELECT e.* FROM public.exchanges e

@@ -8,9 +8,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from boxoffice.kernel.ids import EventId, OrderId, SeatId, TicketId
-from boxoffice.kernel.money import Money
 from boxoffice.runtime.database import Connection
-from boxoffice.services.sales.domain.exchange import Settled
+from boxoffice.services.sales.domain.exchange import Settled, TakenSeat
 from boxoffice.services.sales.domain.order import Order
 from boxoffice.services.sales.store import holds
 
@@ -21,9 +20,10 @@ WITH open AS (
      AND is_open(state, hold_expires_at)
      AND is_offered(closed_until, allocation_id, (SELECT o.allocation_id FROM orders o WHERE o.order_id = $3))
    ORDER BY seat_id FOR UPDATE SKIP LOCKED)
-UPDATE event_seats s SET state = 'sold', order_id = $3, hold_expires_at = NULL, fence = s.fence + 1 FROM open o
+UPDATE event_seats s SET state = 'sold', order_id = $3, hold_expires_at = NULL, fence = s.fence + 1
+  FROM open o JOIN event_seat_labels l ON l.event_id = $1 AND l.seat_id = o.seat_id
  WHERE s.event_id = $1 AND s.seat_id = o.seat_id
-RETURNING s.seat_id, s.price_minor, s.currency
+RETURNING s.seat_id, s.price_minor, s.currency, l.price_level
 """
 
 NOTE = """
@@ -38,19 +38,21 @@ WHERE order_id = $1 AND ticket_id = ANY ($2::uuid[]) AND state = 'valid' RETURNI
 
 ISSUE = """
 INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at,
-                     taken_in)
-SELECT ticket_id, $3, seat_id, $4, $5, price_minor, currency, 'valid', $6, (SELECT clock_timestamp()), $7
-FROM unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id)
+                     taken_in, ticket_type)
+SELECT i.ticket_id, $3, seat_id, $4, $5, i.price_minor, s.currency, 'valid', $6, (SELECT clock_timestamp()), $7,
+       i.ticket_type
+FROM unnest($1::uuid[], $2::bigint[], $8::bigint[], $9::text[]) i(ticket_id, seat_id, price_minor, ticket_type)
 JOIN event_seats s USING (seat_id) WHERE s.event_id = $3 AND s.order_id = $4 AND s.state = 'sold'
 """
 
 # A seat taken that was cancelled in this order before stands in it once.
 RESEAT = """
-UPDATE orders o SET version = version + 1, (n_seats, seat_ids, price_minors) = (
-  SELECT count(*), array_agg(p.seat_id ORDER BY p.seat_id), array_agg(p.price_minor ORDER BY p.seat_id) FROM (
-    SELECT seat_id, price_minor FROM unnest(o.seat_ids, o.price_minors) before(seat_id, price_minor)
+UPDATE orders o SET version = version + 1, (n_seats, seat_ids, price_minors, ticket_types) = (
+  SELECT count(*), array_agg(p.seat_id ORDER BY p.seat_id), array_agg(p.price_minor ORDER BY p.seat_id),
+         CASE WHEN o.ticket_types IS NOT NULL THEN array_agg(p.ticket_type ORDER BY p.seat_id) END FROM (
+    SELECT * FROM unnest(o.seat_ids, o.price_minors, o.ticket_types) before(seat_id, price_minor, ticket_type)
      WHERE NOT seat_id = ANY ($2::bigint[] || $3::bigint[])
-    UNION ALL SELECT seat_id, price_minor FROM unnest($3::bigint[], $4::bigint[]) taken(seat_id, price_minor)) p)
+    UNION ALL SELECT * FROM unnest($3::bigint[], $4::bigint[], $5::text[]) taken(seat_id, price_minor, ticket_type)) p)
 WHERE o.order_id = $1 AND o.state = 'confirmed' RETURNING version
 """
 REFUSE_STRANDING = """
@@ -92,14 +94,17 @@ async def void_given(tx: Connection, order_id: OrderId, ticket_ids: Sequence[Tic
 
 
 async def issue_taken(
-    tx: Connection, order: Order, seat_ids: Sequence[SeatId], exchange_id: UUID, *, key_id: str
+    tx: Connection, order: Order, taken: Sequence[TakenSeat], exchange_id: UUID, *, key_id: str
 ) -> list[TicketId]:
     """Issue a ticket for each seat taken; returns their ids in the order of the seats.
 
     :raises asyncpg.UniqueViolationError: when a seat has a live ticket already.
     """
-    ids = [TicketId(uuid4()) for _ in seat_ids]
-    await tx.execute(ISSUE, ids, list(seat_ids), order.event_id, order.order_id, order.user_id, key_id, exchange_id)
+    ids = [TicketId(uuid4()) for _ in taken]
+    await tx.execute(
+        ISSUE, ids, [one.seat_id for one in taken], order.event_id, order.order_id, order.user_id, key_id, exchange_id,
+        [one.price.minor for one in taken], _types(order, taken),
+    )  # fmt: skip
     return ids
 
 
@@ -113,11 +118,15 @@ async def check_singles(tx: Connection, event_id: EventId, taken: Sequence[SeatI
         await tx.execute(REFUSE_STRANDING, event_id, sorted(taken), order_id)
 
 
-async def reseat(
-    tx: Connection, order_id: OrderId, *, given: Sequence[SeatId], taken: Sequence[tuple[SeatId, Money]]
-) -> int | None:
+async def reseat(tx: Connection, order: Order, *, given: Sequence[SeatId], taken: Sequence[TakenSeat]) -> int | None:
     """Give a confirmed order other seats at their prices; returns its new version, none when it is not confirmed."""
     version: int | None = await tx.fetchval(
-        RESEAT, order_id, list(given), [seat for seat, _ in taken], [price.minor for _, price in taken]
-    )
+        RESEAT, order.order_id, list(given), [one.seat_id for one in taken], [one.price.minor for one in taken],
+        _types(order, taken),
+    )  # fmt: skip
     return version
+
+
+def _types(order: Order, taken: Sequence[TakenSeat]) -> list[str | None]:
+    """Give the types to keep: none for an order whose buyer never chose, which stays one of standard tickets."""
+    return [None if order.ticket_types is None else one.ticket_type for one in taken]

@@ -10,7 +10,8 @@ from boxoffice.services.sales.store.records import plain_uuid
 
 HOUSE = """
 SELECT t.status, t.organisation_id, (extract(epoch FROM c.instant) * 1000)::bigint AS as_of, h.codes,
-       (extract(epoch FROM h.changes_at - c.instant) * 1000)::bigint AS changes_in
+       (extract(epoch FROM h.changes_at - c.instant) * 1000)::bigint AS changes_in,
+       EXISTS (SELECT FROM ga_areas a WHERE a.event_id = t.event_id) AS has_areas
 FROM (SELECT clock_timestamp() AS instant OFFSET 0) c
 CROSS JOIN event_terms t
 CROSS JOIN LATERAL (
@@ -39,7 +40,7 @@ class Reading:
     """What was read. ``codes`` has one character an event seat: ``0`` free, ``1`` held, ``2`` sold, ``3`` blocked.
 
     ``as_of`` is the instant (ms); ``changes_in`` is when the next seat changes by the clock alone (ms from then).
-    ``areas`` are those of an event without seats: an event has seats or areas.
+    ``areas`` are general admission, alone or beside seats.
     """
 
     status: str
@@ -57,9 +58,10 @@ async def read(database: Database, event_id: EventId) -> Reading | None:
         return None
     codes, changes_in = record["codes"] or "", record["changes_in"]
     counted: tuple[AreaCounts, ...] = ()
-    if not codes:
+    if record["has_areas"]:
         # The clock first: a hold that ends between the two is counted as free, and looked at once more.
-        changes_in = await database.fetchval(PLACES_CHANGE_IN, event_id)
+        by_clock = (changes_in, await database.fetchval(PLACES_CHANGE_IN, event_id))
+        changes_in = min((one for one in by_clock if one is not None), default=None)
         counted = tuple(await areas.counts(database, event_id))
     return Reading(
         status=record["status"], organisation_id=OrganisationId(plain_uuid(record["organisation_id"])),

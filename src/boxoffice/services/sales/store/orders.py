@@ -10,8 +10,9 @@ from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.store.records import plain_uuid
 
 SELECTED = """
-SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency, o.hold_expires_at,
-       o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at, o.released_because, o.extended_at,
+SELECT o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.price_minors, o.ticket_types, o.total_minor,
+       o.currency, o.hold_expires_at, o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at,
+       o.released_because, o.extended_at,
        o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
        extract(epoch FROM greatest(o.hold_expires_at - clock_timestamp(), interval '0'))::int AS seconds_left
 FROM orders o JOIN event_terms t USING (event_id)
@@ -128,6 +129,8 @@ def _read(record: Any) -> Order:
         order_id=OrderId(plain_uuid(record["order_id"])), event_id=EventId(record["event_id"]),
         user_id=UserId(plain_uuid(record["user_id"])), state=OrderState(record["state"]),
         seat_ids=tuple(SeatId(seat) for seat in record["seat_ids"]),
+        prices=tuple(Money(minor, record["currency"]) for minor in record["price_minors"]),
+        ticket_types=None if record["ticket_types"] is None else tuple(record["ticket_types"]),
         total=Money(record["total_minor"], record["currency"]), hold_expires_at=record["hold_expires_at"],
         pay_deadline=record["pay_deadline"], cancel_until=record["cancel_until"],
         refund_percent=record["refund_percent"], version=record["version"], created_at=record["created_at"],

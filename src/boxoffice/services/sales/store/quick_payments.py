@@ -40,7 +40,7 @@ OWN = payments.SELECTED + (
     " JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) r(payment_id, order_id, user_id)"
     " ON p.payment_id = r.payment_id AND p.order_id = r.order_id AND o.user_id = r.user_id"
     " WHERE o.state = 'paying'"
-    " AND p.state IN ('created', 'capturing') AND p.provider_ref IS NOT NULL"
+    " AND p.state IN ('created', 'capturing') AND p.provider_ref IS NOT NULL AND o.ticket_types IS NULL"
 )
 CLAIM = """
 WITH open AS MATERIALIZED (
@@ -49,15 +49,17 @@ WITH open AS MATERIALIZED (
 claimed AS (
   UPDATE payments p SET state = 'capturing', tried_at = clock_timestamp() FROM open
    WHERE p.payment_id = open.payment_id RETURNING p.payment_id, p.order_id, p.tried_at)
-SELECT c.payment_id, o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.total_minor, o.currency,
-       o.hold_expires_at, o.pay_deadline, o.cancel_until, o.refund_percent, o.version, o.created_at,
+SELECT c.payment_id, o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.price_minors, o.ticket_types,
+       o.total_minor, o.currency, o.hold_expires_at, o.pay_deadline, o.cancel_until, o.refund_percent, o.version,
+       o.created_at,
        o.released_because, o.extended_at,
        o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
        0 AS seconds_left, c.tried_at AS claimed_at, t AS terms, (
   SELECT jsonb_agg(jsonb_build_object('seat_id', s.seat_id, 'section', l.section, 'row_label', l.row_label,
            'number', l.number, 'mark', l.mark, 'price_level', l.price_level, 'notice', l.notice,
-           'price_minor', s.price_minor, 'currency', s.currency) ORDER BY s.seat_id)
+           'price_minor', s.price_minor, 'currency', s.currency, 'ticket_type', y.ticket_type) ORDER BY s.seat_id)
     FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
+    LEFT JOIN ticket_types y ON y.event_id = l.event_id AND y.price_level = l.price_level AND y.rank = 0
    WHERE s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)) AS places
 FROM claimed c JOIN orders o USING (order_id) JOIN event_terms t USING (event_id)
 """
@@ -165,7 +167,7 @@ async def begun(connection: Connection, batch: Sequence[Told]) -> None:
 async def to_confirm(
     connection: Connection, batch: Sequence[tuple[PaymentId, OrderId, UserId]]
 ) -> dict[PaymentId, Payment]:
-    """Read the payments of customers' own orders that wait for their confirmation."""
+    """Read the payments of customers' own orders that wait for their confirmation; without those with chosen types."""
     records = await connection.fetch(OWN, *(list(column) for column in zip(*batch, strict=True)))
     found = [payment for payment in map(payments.read, records) if payment is not None]
     return {payment.payment_id: payment for payment in found}

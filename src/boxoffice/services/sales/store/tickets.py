@@ -12,28 +12,41 @@ from boxoffice.services.sales.domain.ticket import Ticket, TicketState
 from boxoffice.services.sales.store.records import plain_uuid
 
 ISSUE = """
-INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at)
-SELECT ticket_id, $3, seat_id, $4, $5, price_minor, currency, 'valid', $6, (SELECT clock_timestamp())
-FROM unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id)
-JOIN event_seats s USING (seat_id) WHERE s.event_id = $3 AND s.order_id = $4 AND s.state = 'sold'
+INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at,
+                     ticket_type)
+SELECT i.ticket_id, $3, i.seat_id, $4, $5, w.price_minor, o.currency, 'valid', $6, (SELECT clock_timestamp()),
+       w.ticket_type
+FROM orders o CROSS JOIN unnest(o.seat_ids, o.price_minors, o.ticket_types) w(seat_id, price_minor, ticket_type)
+JOIN unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id) USING (seat_id)
+JOIN event_seats s USING (seat_id)
+WHERE o.order_id = $4 AND s.event_id = $3 AND s.order_id = $4 AND s.state = 'sold'
 """
+"""Prices and types are the order's own: what its buyer was told, and pays."""
 ISSUE_PLACES = """
-INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at)
-SELECT i.ticket_id, $3, i.seat_id, $4, $5, a.price_minor, a.currency, 'valid', $6, (SELECT clock_timestamp())
-FROM unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id)
+INSERT INTO tickets (ticket_id, event_id, seat_id, order_id, user_id, price_minor, currency, state, key_id, issued_at,
+                     ticket_type)
+SELECT i.ticket_id, $3, i.seat_id, $4, $5, w.price_minor, o.currency, 'valid', $6, (SELECT clock_timestamp()),
+       w.ticket_type
+FROM orders o CROSS JOIN unnest(o.seat_ids, o.price_minors, o.ticket_types) w(seat_id, price_minor, ticket_type)
+JOIN unnest($1::uuid[], $2::bigint[]) i(ticket_id, seat_id) USING (seat_id)
 JOIN ga_areas a ON a.event_id = $3 AND i.seat_id >> 20 = $3 AND (i.seat_id & 1048575) >= a.first_place
   AND (i.seat_id & 1048575) < a.first_place + a.capacity
+WHERE o.order_id = $4
 """
 
 SELECTED = """
 SELECT k.ticket_id, k.event_id, k.seat_id, k.order_id, k.user_id, k.state, k.price_minor, k.currency, k.issued_at,
        coalesce(l.section, a.area) AS section, coalesce(l.row_label, '') AS row_label,
        coalesce(l.number, ((k.seat_id & 1048575) - a.first_place + 1)::text) AS number,
-       CASE WHEN l.seat_id IS NULL THEN a.area ELSE l.price_level END AS price_level, l.mark, l.notice
+       CASE WHEN l.seat_id IS NULL THEN a.area ELSE l.price_level END AS price_level, l.mark, l.notice,
+       coalesce(k.ticket_type, y.ticket_type) AS ticket_type
 FROM tickets k LEFT JOIN event_seat_labels l USING (event_id, seat_id)
 LEFT JOIN ga_areas a ON l.seat_id IS NULL AND a.event_id = k.event_id AND (k.seat_id & 1048575) >= a.first_place
   AND (k.seat_id & 1048575) < a.first_place + a.capacity
+LEFT JOIN ticket_types y ON y.event_id = k.event_id AND y.rank = 0
+  AND y.price_level = CASE WHEN l.seat_id IS NULL THEN a.area ELSE l.price_level END
 """
+"""A ticket whose buyer did not choose is of its level's standard type."""
 OF_ORDER = SELECTED + " WHERE k.order_id = $1 ORDER BY k.seat_id, k.issued_at"
 OF_ORDERS = SELECTED + " WHERE k.order_id = ANY ($1::uuid[]) ORDER BY k.seat_id, k.issued_at"
 OF_USER = SELECTED + " WHERE k.user_id = $1 AND k.state <> 'void' ORDER BY k.issued_at DESC, k.seat_id LIMIT $2"
@@ -92,4 +105,5 @@ def read(record: Any) -> Ticket:
         state=TicketState(record["state"]), price=Money(record["price_minor"], record["currency"]),
         issued_at=record["issued_at"], section=record["section"], row=record["row_label"], number=record["number"],
         price_level=record["price_level"], mark=record["mark"], notice=record["notice"],
+        ticket_type=record["ticket_type"],
     )  # fmt: skip

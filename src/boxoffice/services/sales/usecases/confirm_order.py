@@ -4,7 +4,9 @@ C2 of the protocol (reliability section 4.5). Invariants I1 (the seats are this 
 ticket exists only for captured money or a free order).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
 from boxoffice.kernel.money import Money
@@ -102,7 +104,7 @@ async def _sell(tx: Connection, order: Order, state: SeatState, signer: KeyRing)
         if state is SeatState.HELD:
             raise HoldExpiredError("Choose your seats again.", bookingId=str(order.order_id))
         raise SaleDisagreesError("The booking's seats are not its own any more.")
-    if Money(sum(seat["price_minor"] for seat in sold), order.total.currency) != order.total:
+    if _worth(order, sold) != order.total:
         raise SaleDisagreesError("The seats' prices are not the booking's total.")
     await tickets.issue(tx, order, key_id=signer.signing_key_id.hex())
     version = await orders.move(tx, order.order_id, order.state, OrderState.CONFIRMED)
@@ -118,3 +120,11 @@ async def _sell(tx: Connection, order: Order, state: SeatState, signer: KeyRing)
     confirmed = await orders.lock(tx, order.order_id)
     assert confirmed is not None
     return Confirmation(order=confirmed, tickets=issued, repeated=False)
+
+
+def _worth(order: Order, sold: Sequence[Any]) -> Money:
+    """Add up what the seats sold come to: by their own prices, or by those of the types that the buyer chose."""
+    if order.ticket_types is None:
+        return Money(sum(seat["price_minor"] for seat in sold), order.total.currency)
+    own = dict(zip(order.seat_ids, order.prices, strict=True))
+    return Money(sum(own[seat["seat_id"]].minor for seat in sold), order.total.currency)

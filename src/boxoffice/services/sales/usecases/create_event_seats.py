@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import asyncpg
@@ -32,7 +32,8 @@ from boxoffice.services.sales.domain.refusals import (
     EventNotFoundError,
     NotYourEventError,
 )
-from boxoffice.services.sales.store import areas, sale_summaries, seats
+from boxoffice.services.sales.domain.ticket_types import TypesByLevel
+from boxoffice.services.sales.store import areas, sale_summaries, seats, ticket_types
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.take_event_terms import keep_terms, terms_of
 
@@ -90,7 +91,7 @@ async def open_sale(database: Database, event: EventTerms, hall: Hall, price_lev
     :raises AlreadyOpenError: when the event has its seats already.
     """
     priced = await asyncio.to_thread(price_hall, hall, price_levels)
-    await create_event_seats(database, event, priced)
+    await create_event_seats(database, event, priced, types=types_of(price_levels))
     return len(priced)
 
 
@@ -107,7 +108,7 @@ async def open_sales(
     opened = 0
     for event in events:
         try:
-            await create_event_seats(database, event, priced)
+            await create_event_seats(database, event, priced, types=types_of(price_levels))
         except AlreadyOpenError:
             continue
         opened += 1
@@ -131,6 +132,24 @@ def price_hall(hall: Hall, price_levels: Sequence[PriceLevel], views: Sequence[L
     return note_views(price_seats(sellable, price_levels), views, usual=hall.marks.get(LIMITED_VIEW))
 
 
+def mixed_house(
+    hall: Hall, price_levels: Sequence[PriceLevel], views: Sequence[LimitedView] = ()
+) -> tuple[list[EventSeat], list[Area]]:
+    """Price a hall's seats by the levels without a quantity; a level with one is an area beside them, without seats.
+
+    :raises BadPriceLevelsError: when the levels do not fit the map, or one has seats and a quantity.
+    """
+    beside = [level for level in price_levels if level.quantity is not None]
+    if any(level.seats is not None for level in beside):
+        raise BadPriceLevelsError("A price level has seats, or a quantity of places without seats.")
+    if len({level.name for level in price_levels}) != len(price_levels):
+        raise BadPriceLevelsError("Two price levels have the same name.")
+    priced = price_hall(hall, [level for level in price_levels if level.quantity is None], views)
+    if not beside:
+        return priced, []
+    return priced, number_places(beside, first_place=1 + max(seat.place for seat in halls.seats(hall)))
+
+
 def from_focus(hall: Hall) -> dict[int, Spot]:
     """Say where every place of a hall is, as it is drawn, seen from the middle of the platform's edge at the audience.
 
@@ -152,7 +171,7 @@ def general_admission(price_levels: Sequence[PriceLevel], capacity: int | None) 
     """
     if len(price_levels) == 1 and price_levels[0].quantity is None and capacity:
         only = price_levels[0]
-        price_levels = [PriceLevel(name=only.name, price=only.price, quantity=capacity)]
+        price_levels = [replace(only, quantity=capacity)]
     made = number_places(price_levels)
     places = sum(area.capacity for area in made)
     if capacity is not None and places > capacity:
@@ -182,21 +201,34 @@ def listed(listing: Sequence[ListedSeat]) -> list[EventSeat]:
     ]  # fmt: skip
 
 
+def types_of(price_levels: Sequence[PriceLevel]) -> TypesByLevel:
+    """Give the ticket types of those levels that have some."""
+    return {level.name: level.types for level in price_levels if level.types}
+
+
 async def create_event_seats(
-    database: Database, event: EventTerms, priced: Sequence[EventSeat], admission: Sequence[Area] = ()
+    database: Database,
+    event: EventTerms,
+    priced: Sequence[EventSeat],
+    admission: Sequence[Area] = (),
+    types: TypesByLevel | None = None,
 ) -> None:
-    """Write an event's seats, its areas of general admission and its terms in one transaction.
+    """Write an event's seats, its areas of general admission, its ticket types and its terms in one transaction.
 
     :raises AlreadyOpenError: when the event has its seats already.
     """
     async with database.transaction() as tx:
-        await create_within(tx, event, priced, admission)
+        await create_within(tx, event, priced, admission, types)
 
 
 async def create_within(
-    tx: Connection, event: EventTerms, priced: Sequence[EventSeat], admission: Sequence[Area] = ()
+    tx: Connection,
+    event: EventTerms,
+    priced: Sequence[EventSeat],
+    admission: Sequence[Area] = (),
+    types: TypesByLevel | None = None,
 ) -> None:
-    """Write an event's seats, its areas of general admission and its terms inside a transaction.
+    """Write an event's seats, its areas of general admission, its ticket types and its terms inside a transaction.
 
     :raises AlreadyOpenError: when the event has its seats already.
     """
@@ -208,6 +240,7 @@ async def create_within(
         await seats.link_neighbours(tx, event.event_id)
         if admission:
             await areas.insert(tx, event.event_id, admission)
+        await ticket_types.insert(tx, event.event_id, types or {})
         if any(seat.mark == COMPANION for seat in priced):
             await seats.link_companions(tx, event.event_id)
         noted = [(seat.place, seat.notice) for seat in priced if seat.notice is not None]

@@ -6,15 +6,16 @@ of their price goes back by the policy shown before paying (I2, I4). The number 
 customer's count (I7).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 from boxoffice.kernel.ids import OrderId, RefundId, SeatId, TicketId, UserId, event_of
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Connection
-from boxoffice.services.sales.domain.exchange import Settled, check_wish, settle_exchange
+from boxoffice.services.sales.domain.exchange import Settled, TakenSeat, check_wish, settle_exchange
 from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.refusals import (
     BadSelectionError,
@@ -29,7 +30,19 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.domain.seat import SeatState
 from boxoffice.services.sales.domain.ticket import Ticket
-from boxoffice.services.sales.store import areas, attendees, captures, exchanges, ledger, orders, seats, terms, tickets
+from boxoffice.services.sales.domain.ticket_types import type_after_exchange
+from boxoffice.services.sales.store import (
+    areas,
+    attendees,
+    captures,
+    exchanges,
+    ledger,
+    orders,
+    seats,
+    terms,
+    ticket_types,
+    tickets,
+)
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.cancel_order import AnyTicketId, choose_valid
 from boxoffice.services.sales.usecases.tell_order import barcode_of, tell
@@ -78,14 +91,16 @@ async def exchange_tickets(tx: Connection, wish: Wish, *, signer: KeyRing) -> Ex
     given = _in_order(choose_valid(await tickets.of_order(tx, order.order_id), wish.give), wish.give)
     if await areas.count_among(tx, [ticket.seat_id for ticket in given]):
         raise BadSelectionError("Places of general admission are all alike: there is nothing to exchange.")
-    prices = await _take(tx, order, wish.take)
-    settled = settle_exchange([ticket.price for ticket in given], [prices[seat] for seat in wish.take],
-                              order.refund_percent)  # fmt: skip
-    taken = await _swap(tx, order, given, wish.take, settled, signer)
+    wanted = await _typed(tx, given, await _take(tx, order, wish.take), wish.take)
+    settled = settle_exchange(
+        [ticket.price for ticket in given], [seat.price for seat in wanted], order.refund_percent
+    )  # fmt: skip
+    taken = await _swap(tx, order, given, wanted, settled, signer)
     await _pay_back(tx, order, given, settled)
     await exchanges.check_singles(tx, order.event_id, wish.take, order.order_id)
-    await _tell(tx, order, event, Exchange(given=given, taken=taken, refund=settled.refund), signer)
-    return Exchange(given=given, taken=taken, refund=settled.refund)
+    done = Exchange(given=given, taken=taken, refund=settled.refund)
+    await _tell(tx, order, event, done, wanted, signer)
+    return done
 
 
 def _check_order(order: Order) -> None:
@@ -104,15 +119,30 @@ async def _check_sale(tx: Connection, event: EventTerms) -> None:
         raise NotOnSaleError("Seats are exchanged while the event is on sale.", eventStatus=event.status)
 
 
-async def _take(tx: Connection, order: Order, wanted: Sequence[SeatId]) -> dict[SeatId, Money]:
-    """Take the seats wanted, all or nothing; gives their prices."""
+async def _take(tx: Connection, order: Order, wanted: Sequence[SeatId]) -> dict[SeatId, Any]:
+    """Take the seats wanted, all or nothing; gives their records."""
     foreign = sorted(seat for seat in wanted if event_of(seat) != order.event_id)
     if foreign:
         raise SeatsUnknownError("Choose seats of the same event.", ticketIds=foreign)
     took = await exchanges.take_seats(tx, event_id=order.event_id, seat_ids=wanted, order_id=order.order_id)
     if len(took) != len(wanted):
         await _refuse(tx, wanted, {record["seat_id"] for record in took})
-    return {SeatId(record["seat_id"]): Money(record["price_minor"], record["currency"]) for record in took}
+    return {SeatId(record["seat_id"]): record for record in took}
+
+
+async def _typed(
+    tx: Connection, given: Sequence[Ticket], took: Mapping[SeatId, Any], wanted: Sequence[SeatId]
+) -> list[TakenSeat]:
+    """Price the seats taken by the tickets given for them: the same type within a price level, else the standard."""
+    offered = await ticket_types.of_event(tx, given[0].event_id)
+    typed = []
+    for ticket, seat in zip(given, wanted, strict=True):
+        kind, price = type_after_exchange(
+            ticket.ticket_type, given_level=ticket.price_level, taken_level=took[seat]["price_level"],
+            standard=Money(took[seat]["price_minor"], took[seat]["currency"]), offered=offered,
+        )  # fmt: skip
+        typed.append(TakenSeat(seat_id=seat, price=price, ticket_type=kind))
+    return typed
 
 
 async def _refuse(tx: Connection, wanted: Sequence[SeatId], took: set[int]) -> None:
@@ -134,8 +164,9 @@ async def _refuse(tx: Connection, wanted: Sequence[SeatId], took: set[int]) -> N
 
 
 async def _swap(
-    tx: Connection, order: Order, given: Sequence[Ticket], wanted: Sequence[SeatId], settled: Settled, signer: KeyRing
-) -> list[Ticket]:
+    tx: Connection, order: Order, given: Sequence[Ticket], wanted: Sequence[TakenSeat], settled: Settled,
+    signer: KeyRing,
+) -> list[Ticket]:  # fmt: skip
     """Void and free what is given, issue what is taken, move the names along; gives the new tickets."""
     exchange_id = await exchanges.note(tx, order, settled)
     before = [ticket.ticket_id for ticket in given]
@@ -169,11 +200,10 @@ async def _pay_back(tx: Connection, order: Order, given: Sequence[Ticket], settl
     )  # fmt: skip
 
 
-async def _tell(tx: Connection, order: Order, event: EventTerms, done: Exchange, signer: KeyRing) -> None:
-    version = await exchanges.reseat(
-        tx, order.order_id, given=[ticket.seat_id for ticket in done.given],
-        taken=[(ticket.seat_id, ticket.price) for ticket in done.taken],
-    )  # fmt: skip
+async def _tell(
+    tx: Connection, order: Order, event: EventTerms, done: Exchange, taken: Sequence[TakenSeat], signer: KeyRing
+) -> None:
+    version = await exchanges.reseat(tx, order, given=[ticket.seat_id for ticket in done.given], taken=taken)
     if version is None:
         raise SaleDisagreesError("The booking changed while its seats were exchanged.")
     await tell(

@@ -140,6 +140,7 @@ def _ticket(claimed: Claimed, place: dict[str, Any]) -> Ticket:
         user_id=order.user_id, state=TicketState.VALID, price=Money(place["price_minor"], place["currency"]),
         issued_at=claimed.claimed_at, section=place["section"], row=place["row_label"], number=place["number"],
         price_level=place["price_level"], mark=place["mark"], notice=place["notice"],
+        ticket_type=place["ticket_type"],
     )  # fmt: skip
 
 
@@ -149,5 +150,5 @@ def _shown(done: Confirming) -> ShownOrder:
     return ShownOrder(
         order=replace(order, state=OrderState.CONFIRMED, version=order.version + 1), event=done.claimed.event,
         seats=[places[seat] for seat in order.seat_ids], tickets={ticket.seat_id: ticket for ticket in done.tickets},
-        payment=(done.payment_id, PaymentState.CAPTURED.value), attendees={},
+        payment=(done.payment_id, PaymentState.CAPTURED.value), attendees={}, offered={},
     )  # fmt: skip

@@ -31,7 +31,19 @@ MOST_TOGETHER = 128
 MOST_TRIES = 5
 """How often a request is tried while others are just ending holds that ran out: a tenth of a second."""
 MOST_EVENTS = 100_000
-"""Events of which it is known whether they have areas: a few MB."""
+"""Events of which it is known what they sell: some ten MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What an event sells: its areas by name, and whether it has seats too. Decided once, when its tickets are made."""
+
+    areas: frozenset[str]
+    has_seats: bool
+
+    def is_for_area(self, wish: Wish) -> bool:
+        """Whether a wish is for places without seats; beside seats an area has to be named."""
+        return bool(self.areas) and (not self.has_seats or not self.areas.isdisjoint((wish.price_level, wish.section)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,7 @@ class PlaceDesk:
         self._line: Gathering[Asked, bytes | None] = Gathering(
             self._decide, apart=_apart, lanes=lanes, most_together=most_together
         )
-        self._has_areas: OrderedDict[EventId, bool] = OrderedDict()
+        self._sold: OrderedDict[EventId, Sold] = OrderedDict()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["PlaceDesk"]:
@@ -60,18 +72,20 @@ class PlaceDesk:
             yield self
 
     async def serves(self, wish: Wish) -> bool:
-        """Whether a wish is for so many places of an event that has areas of general admission."""
+        """Whether a wish is for so many places of general admission."""
         if wish.seat_ids is not None:
             return False
-        known = self._has_areas.get(wish.event_id)
+        known = self._sold.get(wish.event_id)
         if known is None:
-            known = await areas.exist(self._database, wish.event_id)
             async with self._database.connection() as connection:
-                if known or await seats.exist(connection, wish.event_id):  # what an event sells is decided once
-                    self._has_areas[wish.event_id] = known
-                    while len(self._has_areas) > MOST_EVENTS:
-                        self._has_areas.popitem(last=False)
-        return known
+                known = Sold(
+                    await areas.names(connection, wish.event_id), await seats.exist(connection, wish.event_id)
+                )  # fmt: skip
+            if known.areas or known.has_seats:
+                self._sold[wish.event_id] = known
+                while len(self._sold) > MOST_EVENTS:
+                    self._sold.popitem(last=False)
+        return known.is_for_area(wish)
 
     async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
         """Hold so many places; the same answers and refusals as :func:`place_hold`.

@@ -29,6 +29,8 @@ MOST_CHOICES = 6
 """How often a request chooses anew because others were quicker; in a rush of several processes two or three do."""
 MOST_TOGETHER = 64
 """Requests of one event in one transaction: some ten milliseconds."""
+NO_AREA = ""
+"""No area has this name: who wished for seats is not given a place without one."""
 MOST_SEATS_KEPT = 400_000
 """Seats whose places one process remembers, over all events: about 200 bytes each."""
 
@@ -232,7 +234,7 @@ async def _claim(tx: Connection, waiting: Waiting, moment: Moment) -> bytes:
         event_id=wish.event_id,
         seat_ids=None if choice is None else moment.ids(choice),
         quantity=None if choice is not None else wish.quantity,
-        price_level=wish.price_level,
+        price_level=wish.price_level or NO_AREA,
         together=wish.together,
         order_id=OrderId(uuid7()),
         call=waiting.call,

@@ -1,30 +1,36 @@
 """Read orders for their owner, or for the organisers of their event; for anybody else there is no such order (I14)."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, PaymentId, SeatId, TicketId, UserId
 from boxoffice.runtime.database import Database
-from boxoffice.services.sales.domain.order import Order
+from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.refusals import EventNotFoundError, NotYourEventError, OrderNotFoundError
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import attendees, captures, orders, seats, terms, tickets
+from boxoffice.services.sales.domain.ticket_types import TypesByLevel, standard_type
+from boxoffice.services.sales.store import attendees, captures, orders, seats, terms, ticket_types, tickets
 from boxoffice.services.sales.store.attendees import Attendee
 from boxoffice.services.sales.store.terms import EventTerms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownOrder:
-    """An order with all that its reader needs: event, seats (records), tickets issued, last payment (id, state)."""
+    """An order with all that its reader needs: event, seats, tickets issued, last payment (id, state).
+
+    ``seats`` are records of its places with the order's own price and type of each; ``offered`` are the types to choose
+    from while it is held.
+    """
 
     order: Order
     event: EventTerms
-    seats: list[Any]
+    seats: list[dict[str, Any]]
     tickets: dict[SeatId, Ticket]
     payment: tuple[PaymentId, str] | None
     attendees: dict[TicketId, Attendee]
+    offered: TypesByLevel
 
 
 async def show_order(
@@ -66,7 +72,7 @@ async def orders_of_event(
 
 
 async def _complete(database: Database, page: Sequence[Order]) -> list[ShownOrder]:
-    """Add what belongs to the orders: five queries for the whole page, not five each."""
+    """Add what belongs to the orders: six queries for the whole page, not six each."""
     if not page:
         return []
     order_ids = [order.order_id for order in page]
@@ -75,6 +81,7 @@ async def _complete(database: Database, page: Sequence[Order]) -> list[ShownOrde
     labels = {record["seat_id"]: record for record in await seats.by_ids(database, wanted)}
     payments = await captures.latest_of(database, order_ids)
     named = await attendees.of_orders(database, order_ids)
+    types = await ticket_types.of_events(database, [order.event_id for order in page])
     issued: dict[OrderId, dict[SeatId, Ticket]] = defaultdict(dict)
     for ticket in await tickets.of_orders(database, order_ids):
         earlier = issued[ticket.order_id].get(ticket.seat_id)
@@ -82,9 +89,20 @@ async def _complete(database: Database, page: Sequence[Order]) -> list[ShownOrde
             issued[ticket.order_id][ticket.seat_id] = ticket
     return [
         ShownOrder(
-            order=order, event=events[order.event_id], seats=[labels[seat] for seat in order.seat_ids],
-            tickets=issued[order.order_id], payment=payments.get(order.order_id),
-            attendees=named,
+            order=order, event=events[order.event_id], seats=_places(order, labels, types.get(order.event_id, {})),
+            tickets=issued[order.order_id], payment=payments.get(order.order_id), attendees=named,
+            offered=types.get(order.event_id, {}) if order.state is OrderState.HELD and not order.expired else {},
         )
         for order in page
+    ]  # fmt: skip
+
+
+def _places(order: Order, labels: Mapping[SeatId, Any], types: TypesByLevel) -> list[dict[str, Any]]:
+    """Give an order's places with its own prices and types; where none was chosen, the level's standard one."""
+    return [
+        {
+            **labels[seat], "price_minor": price.minor, "currency": price.currency,
+            "ticket_type": chosen or standard_type(types, labels[seat]["price_level"]),
+        }
+        for seat, price, chosen in zip(order.seat_ids, order.prices, order.types, strict=True)
     ]  # fmt: skip

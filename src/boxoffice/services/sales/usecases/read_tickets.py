@@ -18,7 +18,8 @@ from boxoffice.services.sales.domain.refusals import (
     TicketNotFoundError,
 )
 from boxoffice.services.sales.domain.ticket import Ticket, TicketState
-from boxoffice.services.sales.store import areas, attendees, seats, terms, tickets
+from boxoffice.services.sales.domain.ticket_types import TypesByLevel
+from boxoffice.services.sales.store import areas, attendees, seats, terms, ticket_types, tickets
 from boxoffice.services.sales.store.terms import EventTerms
 from boxoffice.services.sales.usecases.tell_order import barcode_of
 
@@ -60,6 +61,17 @@ async def seats_of_event(
     return await seats.of_event(database, event_id)
 
 
+async def types_of_event(
+    database: Database, event_id: EventId, organisations: Collection[OrganisationId]
+) -> TypesByLevel:
+    """Read the ticket types of an event's price levels.
+
+    :raises EventNotFoundError: when the caller may not see the event.
+    """
+    check_visible(await terms.of_event(database, event_id), organisations)
+    return await ticket_types.of_event(database, event_id)
+
+
 async def tag_of_seats(
     database: Database, event_id: EventId, organisations: Collection[OrganisationId]
 ) -> tuple[EventTerms, str]:
@@ -69,9 +81,8 @@ async def tag_of_seats(
     """
     event = check_visible(await terms.of_event(database, event_id), organisations)
     codes, _ = await seats.codes(database, event_id)
-    if not codes:
-        codes = await areas.tag(database, event_id)
-    return event, base64.urlsafe_b64encode(hashlib.sha256(codes.encode()).digest()[:16]).decode().rstrip("=")
+    states = codes + await areas.tag(database, event_id)
+    return event, base64.urlsafe_b64encode(hashlib.sha256(states.encode()).digest()[:16]).decode().rstrip("=")
 
 
 async def seats_by_ids(database: Database, seat_ids: Sequence[SeatId]) -> Sequence[Any]:

@@ -168,7 +168,15 @@ async def _order_of(database: Database, payment: Payment) -> NewPayment:
     assert event is not None
     assert order is not None
     found = await seats.by_ids(database, order.seat_ids)
-    return _new_payment(payment, event.name, [{**record, "row": record["row_label"]} for record in found])
+    own = dict(zip(order.seat_ids, zip(order.prices, order.types, strict=True), strict=True))
+    places = [
+        {
+            **record, "row": record["row_label"], "price_minor": own[record["seat_id"]][0].minor,
+            "ticket_type": own[record["seat_id"]][1],
+        }
+        for record in found
+    ]  # fmt: skip
+    return _new_payment(payment, event.name, places)
 
 
 def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str, Any]]) -> NewPayment:
@@ -189,6 +197,7 @@ def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str
 
 
 def _name(place: Mapping[str, Any]) -> str:
+    kind = f" ({place['ticket_type']})" if place.get("ticket_type") else ""
     if not place["row"]:
-        return f"{place['section']}, place {place['number']}"
-    return f"{place['section']}, row {place['row']}, seat {place['number']}"
+        return f"{place['section']}, place {place['number']}{kind}"
+    return f"{place['section']}, row {place['row']}, seat {place['number']}{kind}"

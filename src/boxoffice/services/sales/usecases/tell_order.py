@@ -59,7 +59,7 @@ async def tell(
     places = (
         [_ticket(ticket, barcodes or {}) for ticket in tickets]
         if tickets
-        else [_seat(record) for record in await seats.by_ids(tx, order.seat_ids)]
+        else [_seat(order, record) for record in await seats.by_ids(tx, order.seat_ids)]
     )
     await outbox.append(
         tx, topic=ORDER_TOPIC, key=str(order.order_id), type_=type_, version=version,
@@ -101,13 +101,14 @@ def _ticket(ticket: Ticket, barcodes: Mapping[TicketId, str]) -> OrderTicket:
     return OrderTicket(
         seat_id=ticket.seat_id, section=ticket.section, row=ticket.row, number=ticket.number,
         price=ticket.price.decimal(), price_level=ticket.price_level, ticket_id=ticket.ticket_id,
-        barcode=barcodes.get(ticket.ticket_id), notice=ticket.notice,
+        barcode=barcodes.get(ticket.ticket_id), notice=ticket.notice, ticket_type=ticket.ticket_type,
     )  # fmt: skip
 
 
-def _seat(record: Any) -> OrderTicket:
+def _seat(order: Order, record: Any) -> OrderTicket:
+    seat = SeatId(record["seat_id"])
+    place = order.seat_ids.index(seat)
     return OrderTicket(
-        seat_id=SeatId(record["seat_id"]), section=record["section"], row=record["row_label"],
-        number=record["number"], price=Money(record["price_minor"], record["currency"]).decimal(),
-        price_level=record["price_level"],
+        seat_id=seat, section=record["section"], row=record["row_label"], number=record["number"],
+        price=order.prices[place].decimal(), price_level=record["price_level"], ticket_type=order.types[place],
     )  # fmt: skip

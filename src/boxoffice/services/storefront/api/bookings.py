@@ -35,6 +35,7 @@ async def booking(request: Request[Any, Any, Any], front: Front, visit: Visit, b
     return front.pages.personal(
         visit, "booking.html", booking=found, csrf=visit.form_token(), key=new_mark(), live=live_tickets(found),
         just_paid="paid" in request.query_params, unpaid="unpaid" in request.query_params,
+        repriced="total" in request.query_params,
     )  # fmt: skip
 
 

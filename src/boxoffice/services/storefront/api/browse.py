@@ -69,10 +69,10 @@ async def seats(request: Request[Any, Any, Any], front: Front, visit: Visit, eve
     code, opened, problem = await seats_of_code(visit, event_id, request.query_params.get("code", ""))
     shown = await show_event(visit.shop, front.houses, event_id, opened=opened)
     wanted = request.query_params.get("section", "")
-    sections = rows_of(shown.house.seats)
-    section = wanted if wanted in sections else next(iter(sections), "")
+    rows = rows_of(shown.house.seats)
+    section = wanted if wanted in rows else next(iter(rows), "")
     values = await event_values(front, shown, visit, wish=request.query_params, code=code, problem=problem)
-    values |= {"sections": sections, "section": section, "rows": sections.get(section, {})}
+    values |= {"section": section, "rows": rows.get(section, {})}
     if problem is not None:
         return front.pages.personal(visit, "seats.html", status=problem.status, **values)
     return front.pages.public(request, visit, "seats.html", seconds=EVENT_SECONDS, **values)
@@ -129,16 +129,20 @@ async def event_values(
     places = len(shown.house.letters)
     chosen = [place for place in read_choice(_all(wish, "choose", "place"), places=places) if place not in without]
     levels = [
-        {"name": level.name, "price": level.price, "currency": level.currency, "free": free, "places": level.places}
+        {
+            "name": level.name, "price": level.price, "currency": level.currency, "free": free,
+            "places": level.places, "is_area": level.is_area, "types": level.types,
+        }
         for level, free in zip(shown.house.levels, shown.free, strict=True)
-    ]
+    ]  # fmt: skip
     seat_map = shown.event.seat_map_id
     picture = None if seat_map is None else await front.pictures.picture(visit.shop, seat_map)
     return {
         "shown": shown, "event": shown.event, "levels": levels, "chosen": chosen, "lost": lost, "problem": problem,
         "limit": min(CHOICE_LIMIT, shown.event.limit_per_customer),
         "quantity": max(1, _number(wish.get("quantity"), most=CHOICE_LIMIT)), "level": wish.get("level") or "",
-        "together": wish.get("together", "yes") == "yes",
+        "wanted_section": wish.get("section") or "", "sections": list(rows_of(shown.house.seats)),
+        "together": "quantity" not in wish or wish.get("together") == "yes",
         "code": code, "credit": picture.credit if picture else "",
         "drawing": None if seat_map is None else f"/houses/{seat_map}/{DRAWING_VERSION}/house.svg",
         "csrf": visit.form_token() if visit.logged_in else "", "key": new_mark() if visit.logged_in else "",

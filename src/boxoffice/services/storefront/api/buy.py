@@ -13,7 +13,7 @@ from boxoffice.services.storefront.api.browse import MOST_CODE, event_values, se
 from boxoffice.services.storefront.api.front import Front
 from boxoffice.services.storefront.api.visit import Visit
 from boxoffice.services.storefront.domain.house import CHOICE_LIMIT, read_choice
-from boxoffice.services.storefront.providers.answers import Hold
+from boxoffice.services.storefront.providers.answers import Booking, Hold
 from boxoffice.services.storefront.providers.shop import ApiRefusalError
 from boxoffice.services.storefront.usecases.show_event import show_event
 
@@ -21,6 +21,10 @@ KEYS = UUID("7d3b1a54-4b0e-4a53-9f3a-0a6c1a1f6b11")
 """Name space of idempotency keys: the same form with the same choice is the same wish (a double click)."""
 MOST_PLACES = 1 << 20
 UNKNOWN_CODE = "sales.access_code_unknown"
+MOST_NAME = 200
+"""Characters of a price level's or a section's name."""
+WISHES = ("quantity", "level", "section", "together")
+"""What the form for places of our choice asks for."""
 WAITING_ROUNDS = 40
 """Times the waiting page asks again by itself, every two seconds; then it says that a mail will follow."""
 
@@ -48,14 +52,17 @@ async def _hold(visit: Visit, event_id: int, form: FormMultiDict) -> Hold:
     chosen = _chosen(form)
     quantity = str(form.get("quantity", ""))
     level = str(form.get("level", "")) or None
+    section = str(form.get("section", "")) or None
     together = form.get("together") == "yes"
     code = _code(form)
-    wish = f"{form.get('key', '')}:{event_id}:{sorted(chosen)}:{quantity}:{level}:{together}:{code}"
+    wish = f"{form.get('key', '')}:{event_id}:{sorted(chosen)}:{quantity}:{level}:{section}:{together}:{code}"
     key = str(uuid5(KEYS, wish))
     if chosen or not quantity.isdecimal():
         return await visit.shop.hold_seats(event_id, [_ticket(event_id, place) for place in chosen], code=code, key=key)
     number = min(int(quantity[:4]), CHOICE_LIMIT + 1)
-    return await visit.shop.hold_best(event_id, number, price_level=level, together=together, code=code, key=key)
+    return await visit.shop.hold_best(
+        event_id, number, price_level=level, section=section, together=together, code=code, key=key
+    )  # fmt: skip
 
 
 async def _show_refusal(
@@ -88,6 +95,10 @@ async def pay(request: Request[Any, Any, Any], front: Front, visit: Visit, booki
     back = f"{front.public_url}/bookings/{booking_id}/return"
     key = str(uuid5(KEYS, f"pay:{booking_id}:{form.get('key', '')}"))
     booking = await visit.shop.booking(booking_id)
+    if changed := _types(form, booking):
+        booking = await visit.shop.choose_types(booking_id, changed)
+        if booking.total != form.get("shown"):  # nobody pays another sum than the one that they were shown
+            return front.pages.go(visit, f"/bookings/{booking_id}?total=new")
     if booking.total.strip("0.") == "":
         await visit.shop.confirm(booking_id, None)
         return front.pages.go(visit, f"/bookings/{booking_id}?paid=now")
@@ -105,6 +116,17 @@ async def pay(request: Request[Any, Any, Any], front: Front, visit: Visit, booki
     )
     answer.headers["Refresh"] = f"0; url={started.approval_url}"
     return answer
+
+
+@post("/bookings/{booking_id:uuid}/types", include_in_schema=False)
+async def types(request: Request[Any, Any, Any], front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
+    """Choose ticket types (adult, child, …) of a held booking, and show its new total."""
+    visit.known()
+    form = await request.form()
+    visit.check_form(request, form)
+    if changed := _types(form, await visit.shop.booking(booking_id)):
+        await visit.shop.choose_types(booking_id, changed)
+    return front.pages.go(visit, f"/bookings/{booking_id}")
 
 
 @get("/bookings/{booking_id:uuid}/return", include_in_schema=False)
@@ -152,12 +174,22 @@ async def back_to_event(front: Front, visit: Visit, event_id: int) -> Response[b
 
 
 @get(
-    [f"/bookings/{{booking_id:uuid}}/{form}" for form in ("pay", "give-back", "extend")],
+    [f"/bookings/{{booking_id:uuid}}/{form}" for form in ("pay", "types", "give-back", "extend")],
     include_in_schema=False,
 )
 async def back_to_booking(front: Front, visit: Visit, booking_id: UUID) -> Response[bytes]:
     """Lead somebody who loads a form's address again back to the page that it was on."""
     return front.pages.go(visit, f"/bookings/{booking_id}")
+
+
+def _types(form: FormMultiDict, booking: Booking) -> dict[int, str]:
+    """Read which tickets are to be sold as another type than they are."""
+    wished = {ticket.ticket_id: str(form.get(f"type-{ticket.ticket_id}", ""))[:MOST_NAME] for ticket in booking.tickets}
+    return {
+        ticket.ticket_id: wished[ticket.ticket_id]
+        for ticket in booking.tickets
+        if wished[ticket.ticket_id] not in ("", ticket.ticket_type)
+    }
 
 
 def _chosen(form: FormMultiDict) -> tuple[int, ...]:
@@ -176,7 +208,8 @@ def _again(event_id: int, form: FormMultiDict) -> str:
     """Write the event's address with what was chosen."""
     chosen = _chosen(form)
     wish: dict[str, str] = {"choose": ",".join(map(str, chosen))} if chosen else {}
-    wish |= {name: str(form.get(name))[:100] for name in ("quantity", "level") if form.get(name) and not chosen}
+    if not chosen:
+        wish |= {name: str(form.get(name))[:MOST_NAME] for name in WISHES if form.get(name)}
     wish |= {"code": _code(form)} if _code(form) else {}
     return f"/events/{event_id}?{urlencode(wish)}" if wish else f"/events/{event_id}"
 
@@ -185,4 +218,4 @@ def _name(entry: dict[str, Any]) -> str:
     return f"{entry.get('section', '')}, row {entry.get('row', '')}, seat {entry.get('number', '')}"
 
 
-ROUTES: list[Any] = [hold, pay, come_back, give_back, extend, back_to_event, back_to_booking]
+ROUTES: list[Any] = [hold, pay, types, come_back, give_back, extend, back_to_event, back_to_booking]

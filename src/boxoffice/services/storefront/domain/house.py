@@ -31,15 +31,23 @@ class EventSeat:
     mark: str | None = None
     notice: str | None = None
 
+    @property
+    def is_in_area(self) -> bool:
+        """Whether this is a place of general admission: it has no row, and its area is its section and price level."""
+        return not self.row and bool(self.section) and self.section == self.price_level
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
-    """A price level of an event: its name, its price, how many places it has."""
+    """A price level of an event: its name, its price, how many places it has, whether it is general admission."""
 
     name: str
     price: str
     currency: str
     places: int
+    is_area: bool = False
+    types: tuple[tuple[str, str], ...] = ()
+    """What it is sold as, if not all at one price: names and prices, the standard one first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,27 +65,44 @@ class House:
         return {seat.place: seat.notice for seat in self.seats if seat.notice}
 
     @property
+    def has_areas(self) -> bool:
+        """Whether there is general admission."""
+        return any(level.is_area for level in self.levels)
+
+    @property
     def currency(self) -> str:
         """The currency of every price; empty when nothing is sold."""
         return self.levels[0].currency if self.levels else ""
 
 
-def arrange(seats: Iterable[EventSeat]) -> House:
-    """Arrange the seats of an event by price level, the dearest first, and note the level of each place."""
-    listed = sorted(seats, key=lambda seat: seat.place)
+def arrange(seats: Iterable[EventSeat], types: Mapping[str, tuple[tuple[str, str], ...]] | None = None) -> House:
+    """Arrange the seats of an event by price level, the dearest first, and note the level of each place.
+
+    Places of general admission are counted only: they have no letter, and are not among the seats. ``types`` are the
+    ticket types of price levels, by level.
+    """
+    listed: list[EventSeat] = []
     counts: dict[tuple[str, str, str], int] = {}
-    for seat in listed:
+    areas: set[tuple[str, str, str]] = set()
+    for seat in sorted(seats, key=lambda seat: seat.place):
         key = (seat.price_level, seat.price, seat.currency)
         counts[key] = counts.get(key, 0) + 1
+        if seat.is_in_area:
+            areas.add(key)
+        else:
+            listed.append(seat)
     ordered = sorted(counts, key=lambda key: (-Decimal(key[1]), key[0]))
     number = {key: min(index, len(LEVEL_DIGITS) - 1) for index, key in enumerate(ordered)}
     letters = [NO_LEVEL] * (listed[-1].place + 1 if listed else 0)
     for seat in listed:
         letters[seat.place] = LEVEL_DIGITS[number[seat.price_level, seat.price, seat.currency]]
     levels = tuple(
-        Level(name=name, price=price, currency=currency, places=counts[name, price, currency])
-        for name, price, currency in ordered
-    )
+        Level(
+            name=key[0], price=key[1], currency=key[2], places=counts[key], is_area=key in areas,
+            types=(types or {}).get(key[0], ()),
+        )
+        for key in ordered
+    )  # fmt: skip
     return House(levels=levels, letters="".join(letters), seats=tuple(listed))
 
 
@@ -99,13 +124,14 @@ def with_opened(states: Sequence[int], opened: Iterable[int]) -> list[int]:
 
 def free_by_level(house: House, states: Sequence[int], in_areas: Mapping[str, int] | None = None) -> list[int]:
     """Count the free places of each price level; ``in_areas`` has those of general admission, by level."""
-    if in_areas:
-        return [in_areas.get(level.name, 0) for level in house.levels]
     counts = [0] * len(house.levels)
     for place, letter in enumerate(house.letters):
         if letter != NO_LEVEL and place < len(states) and states[place] == FREE:
             counts[LEVEL_DIGITS.index(letter)] += 1
-    return counts
+    areas = in_areas or {}
+    return [
+        areas.get(level.name, 0) if level.is_area else count for level, count in zip(house.levels, counts, strict=True)
+    ]
 
 
 def read_choice(texts: Iterable[str], *, places: int) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from boxoffice.contracts.http.catalog import EventAnswer, SeatMapAnswer
 
 __all__ = [
     "Availability", "Booking", "BookingEvent", "BookingPage", "BookingTicket", "EventAnswer", "EventPage", "Hold",
-    "Payment", "SearchPage", "SeatMapAnswer", "StartedPayment", "Suggestions", "Ticket", "Tokens", "User",
+    "LevelTypes", "Payment", "SearchPage", "SeatMapAnswer", "StartedPayment", "Suggestions", "Ticket", "TicketType",
+    "Tokens", "User",
 ]  # fmt: skip
 
 
@@ -171,6 +172,21 @@ class BookingEvent(Answer, frozen=True, kw_only=True):
     venue_location: str = ""
 
 
+class TicketType(Answer, frozen=True, kw_only=True):
+    """One way of selling a place: adult, child, and so on."""
+
+    name: str
+    price: str
+    currency: str
+
+
+class LevelTypes(Answer, frozen=True, kw_only=True):
+    """The ticket types of a price level, the standard one first."""
+
+    price_level: str
+    ticket_types: tuple[TicketType, ...] = ()
+
+
 class BookingTicket(Answer, frozen=True, kw_only=True):
     """One place of a booking."""
 
@@ -186,6 +202,8 @@ class BookingTicket(Answer, frozen=True, kw_only=True):
     notice: str | None = None
     attendee_name: str | None = None
     attendee_email: str | None = None
+    ticket_type: str | None = None
+    ticket_types: tuple[TicketType, ...] = ()
 
 
 class BookingPayment(Answer, frozen=True, kw_only=True):
@@ -218,6 +236,11 @@ class Booking(Answer, frozen=True, kw_only=True):
     refund_policy: BookingPolicy
     cancellable: bool = False
     created_at: datetime
+
+    @property
+    def has_types(self) -> bool:
+        """Whether there is a ticket type to choose."""
+        return any(len(ticket.ticket_types) > 1 for ticket in self.tickets)
 
 
 class BookingPage(Page, frozen=True, kw_only=True):

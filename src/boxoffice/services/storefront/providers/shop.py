@@ -82,6 +82,10 @@ class Shop:
         """List every event seat of an event."""
         return await self._get(f"/tickets/event/{event_id}", list[answers.Ticket])
 
+    async def ticket_types(self, event_id: int) -> list[answers.LevelTypes]:
+        """List the ticket types of an event's price levels."""
+        return await self._get(f"/tickets/event/{event_id}/types", list[answers.LevelTypes])
+
     async def availability(self, event_id: int) -> answers.Availability:
         """Read the state of a house."""
         return await self._get(f"/events/{event_id}/availability", answers.Availability)
@@ -127,12 +131,22 @@ class Shop:
         return await self._send("POST", "/bookings/reserve", answers.Hold, body=body, key=key)
 
     async def hold_best(
-        self, event_id: int, quantity: int, *, price_level: str | None, together: bool, code: str, key: str
+        self,
+        event_id: int,
+        quantity: int,
+        *,
+        price_level: str | None,
+        section: str | None,
+        together: bool,
+        code: str,
+        key: str,
     ) -> answers.Hold:
         """Hold the best seats there are, or places of general admission."""
         body: dict[str, Any] = {"eventId": event_id, "quantity": quantity, "together": together, **_code(code)}
         if price_level:
             body["priceLevel"] = price_level
+        if section:
+            body["section"] = section
         return await self._send("POST", "/bookings/reserve", answers.Hold, body=body, key=key)
 
     async def opened_by(self, event_id: int, code: str) -> answers.Opened:
@@ -187,6 +201,11 @@ class Shop:
     async def extend(self, booking_id: UUID, *, key: str) -> answers.Booking:
         """Ask for more time to pay for held seats."""
         return await self._send("POST", f"/bookings/{booking_id}/extend", answers.Booking, body={}, key=key)
+
+    async def choose_types(self, booking_id: UUID, types: Mapping[int, str]) -> answers.Booking:
+        """Choose the ticket types of a held booking, by event seat."""
+        body = {"ticketTypes": {str(ticket): chosen for ticket, chosen in types.items()}}
+        return await self._send("PATCH", f"/bookings/{booking_id}/ticket-types", answers.Booking, body=body)
 
     async def name_attendees(self, booking_id: UUID, named: Sequence[Mapping[str, Any]]) -> answers.Booking:
         """Say who comes with tickets of a booking."""

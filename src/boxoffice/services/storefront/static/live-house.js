@@ -152,31 +152,42 @@ function crc32(bytes) {
   return ~crc >>> 0;
 }
 
-/** General admission, counted: the event's badge and what can be chosen follow the house. */
+/** General admission, counted: what can be chosen follows the house. Beside a plan it listens to the plan's house. */
 export class LivePlaces extends HTMLElement {
   connectedCallback() {
-    this.live = new LiveHouse(this.dataset.event, (house) => this.show(house));
+    const plan = document.querySelector("seat-map");
+    plan?.addEventListener("house", (event) => this.show(event.detail));
+    if (plan) return;
+    this.live = new LiveHouse(this.dataset.event, (house) => {
+      showFree(house.free);
+      this.show(house);
+    });
     this.live.start();
   }
 
   disconnectedCallback() {
-    this.live.stop();
+    this.live?.stop();
   }
 
   /** @param {House} house */
-  show({ free, areas }) {
-    showFree(free);
-    for (const option of this.querySelectorAll("select[name=level] option")) {
-      const area = areas.find((one) => one.name === option.value);
+  show({ areas }) {
+    for (const row of this.querySelectorAll("[data-area]")) {
+      const area = areas.find((one) => one.name === row.dataset.area);
       if (!area) continue;
-      option.disabled = area.free === 0;
-      option.textContent = option.textContent.replace(/ \(none left\)$/, "") + (area.free === 0 ? " (none left)" : "");
+      row.querySelector("[data-area-free]").textContent = area.free ? `${places(area.free)} free` : "none left at the moment";
+      row.querySelector("fieldset").disabled = area.free === 0;
+      row.querySelector("number-steps").allow?.(area.free);
     }
   }
+}
+
+/** @param {number} number */
+function places(number) {
+  return `${number.toLocaleString("en-US")} ${number === 1 ? "place" : "places"}`;
 }
 
 /** Say in the head of the page how many places are free. @param {number} free */
 export function showFree(free) {
   const badge = document.querySelector("[data-free]");
-  if (badge && free > 0) badge.textContent = `${free.toLocaleString("en-US")} ${free === 1 ? "place" : "places"} free`;
+  if (badge && free > 0) badge.textContent = `${places(free)} free`;
 }

@@ -52,7 +52,10 @@ export class SeatMap extends HTMLElement {
     this.states = this.withOpened(unpack(decode(dataset.states)));
     /** @type {Seat[]} */ this.seats = [];
     /** @type {Map<number, Seat>} chosen, in the order of choosing */ this.mine = new Map();
-    this.live = new LiveHouse(dataset.event, ({ states, free }) => this.take(states, free));
+    this.live = new LiveHouse(dataset.event, (house) => {
+      this.take(house.states, house.free);
+      this.dispatchEvent(new CustomEvent("house", { detail: house }));
+    });
     this.piece = (name) => this.querySelector(`[data-${name}]`);
     this.showLegend();
     this.begin();

@@ -2,16 +2,45 @@
 import { SuggestBox } from "./suggest.js";
 import { TimeLeft } from "./clock.js";
 import { LivePlaces } from "./live-house.js";
+import { NumberSteps } from "./number-steps.js";
 import { SeatMap } from "./seat-map.js";
 
 document.documentElement.classList.add("js");
 customElements.define("suggest-box", SuggestBox);
 customElements.define("time-left", TimeLeft);
 customElements.define("seat-map", SeatMap);
+customElements.define("number-steps", NumberSteps);
 customElements.define("live-places", LivePlaces);
 
 for (const select of document.querySelectorAll("select[data-submit]")) {
   select.addEventListener("change", () => select.closest("form").requestSubmit());
+}
+
+// Another ticket type is another price. The server prices again what is sent, and asks once more if it differs.
+for (const form of document.querySelectorAll("form[data-types]")) {
+  form.querySelector("[data-update]").hidden = true;
+  form.addEventListener("change", () => {
+    const total = form.querySelector("[data-total]");
+    const { currency } = total.dataset;
+    const prices = [...form.querySelectorAll("li[data-price]")].map((line) => {
+      const price = line.querySelector("select")?.selectedOptions[0].dataset.price ?? line.dataset.price;
+      line.querySelector("b").textContent = said(price, currency);
+      return price;
+    });
+    const scale = (prices[0].split(".")[1] ?? "").length;
+    const minor = prices.reduce((sum, price) => sum + Number(price.replace(".", "")), 0);
+    const sum = (minor / 10 ** scale).toFixed(scale);
+    form.elements.shown.value = sum;
+    total.textContent = said(sum, currency);
+    document.querySelector("[data-pay]").textContent = minor ? `Pay ${said(sum, currency)}` : "Confirm";
+  });
+}
+
+/** Say a price as the pages do: "1,250.00 USD"; a price of nothing is "free". @param {string} price */
+function said(price, currency) {
+  if (!Number(price)) return "free";
+  const [whole, fraction] = price.split(".");
+  return `${Number(whole).toLocaleString("en-US")}${fraction ? `.${fraction}` : ""} ${currency}`;
 }
 
 // On a phone the facets start folded.

@@ -38,8 +38,13 @@ class Shown:
 
     @property
     def has_seats(self) -> bool:
-        """Whether people choose seats; else places of general admission are counted."""
+        """Whether people choose seats from a plan."""
         return self.event.seat_map_id is not None
+
+    @property
+    def has_areas(self) -> bool:
+        """Whether there is general admission: alone, or beside seats."""
+        return self.house.has_areas
 
     @property
     def is_open(self) -> bool:
@@ -58,7 +63,8 @@ class Houses:
         kept = self._houses.get(event.id)
         if kept and time.monotonic() - kept[0] < FRESH_S:
             return kept[1]
-        house = arrange(map(_seat, await _tickets(shop, event.id)))
+        listed, types = await asyncio.gather(_tickets(shop, event.id), _types(shop, event.id))
+        house = arrange(map(_seat, listed), types)
         if event.status == "published" and house.levels:
             self._houses[event.id] = (time.monotonic(), house)
             self._houses.move_to_end(event.id)
@@ -102,6 +108,16 @@ async def _tickets(shop: Shop, event_id: int) -> list[Ticket]:
         if refusal.is_not_found:
             return []
         raise
+
+
+async def _types(shop: Shop, event_id: int) -> dict[str, tuple[tuple[str, str], ...]]:
+    try:
+        found = await shop.ticket_types(event_id)
+    except ApiRefusalError as refusal:
+        if refusal.is_not_found:
+            return {}
+        raise
+    return {level.price_level: tuple((one.name, one.price) for one in level.ticket_types) for level in found}
 
 
 def _seat(ticket: Ticket) -> EventSeat:
