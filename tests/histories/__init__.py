@@ -15,6 +15,8 @@ What may differ, and nothing else:
   and of which area, may not differ.
 * When a hold that ran out is ended. It is open to others from its last second on, whoever tidies up, and a batch may
   end more of them than one request would need; so whatever ran out is swept after places were asked for, and at the end.
+  A batch also prefers an area that has enough free places to an earlier one that would have them with such holds ended;
+  so it is swept before too where a request names no area.
 
 The clock is ours: both databases find a ``clock_timestamp()`` of the test before PostgreSQL's own (``worlds.py``), so
 that a hold of ten minutes runs out when the history says so and every instant can be compared to the second.

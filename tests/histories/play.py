@@ -109,6 +109,8 @@ class Play:
     async def _hold(self, number: int, step: Together) -> None:
         stage = self.stage
         requests = [*self._arriving(number, step)]
+        if any(request.ask.event == FIELD and request.ask.level is None for request in requests):
+            await self._sweep()
         heard, told = await stage.gathered.hold(requests)
         found = in_some_order(self.sale, requests, heard, told)
         if found is None:

@@ -219,7 +219,7 @@ class World:
 
     def _plain(self, value: Any) -> object:
         if isinstance(value, list):
-            return tuple(sorted({place_of(one) if isinstance(one, dict) else one & PLACE for one in value}, key=str))
+            return tuple(sorted({place_of(one) if isinstance(one, dict) else one & PLACE for one in value}))
         if isinstance(value, str) and len(value) == 36:
             return self.labels.get(UUID(value), value)
         return value

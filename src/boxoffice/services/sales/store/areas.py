@@ -20,6 +20,7 @@ SELECT $1, area, first_place, capacity, price_minor, $6,
 FROM unnest($2::text[], $3::int[], $4::int[], $5::bigint[]) a(area, first_place, capacity, price_minor)
 """
 EXIST = "SELECT EXISTS (SELECT FROM ga_areas WHERE event_id = $1)"
+NUMBER = "SELECT count(*) FROM ga_areas WHERE event_id = $1"
 GATHER = "SELECT req, verdict, answer FROM gather_places($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 LISTED = "SELECT *, NULL::text AS notice FROM ga_listed($1, $2)"
 COUNT_AMONG = "SELECT places_among($1)"
@@ -105,6 +106,12 @@ async def insert(tx: Connection, event_id: EventId, areas: Sequence[Area]) -> No
 async def exist(source: Database | Connection, event_id: EventId) -> bool:
     """Tell whether an event has areas of general admission."""
     found: bool = await source.fetchval(EXIST, event_id)
+    return found
+
+
+async def number(source: Database | Connection, event_id: EventId) -> int:
+    """Tell how many areas of general admission an event has."""
+    found: int = await source.fetchval(NUMBER, event_id)
     return found
 
 

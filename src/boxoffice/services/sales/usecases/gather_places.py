@@ -29,16 +29,17 @@ MOST_TOGETHER = 128
 MOST_TRIES = 5
 """How often a request is tried while others are just ending holds that ran out: a tenth of a second."""
 MOST_EVENTS = 100_000
-"""Events of which it is known whether they have areas: a few MB."""
+"""Events of which it is known how many areas they have: a few MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request in line."""
+    """One request in line; ``anywhere``: it may be served from more than one area."""
 
     wish: Wish
     call: IdempotentCall | None
     trace: str | None
+    anywhere: bool
 
 
 class PlaceDesk:
@@ -49,7 +50,7 @@ class PlaceDesk:
         self._line: Gathering[Asked, bytes | None] = Gathering(
             self._decide, apart=_apart, lanes=lanes, most_together=most_together
         )
-        self._has_areas: OrderedDict[EventId, bool] = OrderedDict()
+        self._areas: OrderedDict[EventId, int] = OrderedDict()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator["PlaceDesk"]:
@@ -61,15 +62,15 @@ class PlaceDesk:
         """Whether a wish is for so many places of an event that has areas of general admission."""
         if wish.seat_ids is not None:
             return False
-        known = self._has_areas.get(wish.event_id)
+        known = self._areas.get(wish.event_id)
         if known is None:
-            known = await areas.exist(self._database, wish.event_id)
+            known = await areas.number(self._database, wish.event_id)
             async with self._database.connection() as connection:
                 if known or await seats.exist(connection, wish.event_id):  # what an event sells is decided once
-                    self._has_areas[wish.event_id] = known
-                    while len(self._has_areas) > MOST_EVENTS:
-                        self._has_areas.popitem(last=False)
-        return known
+                    self._areas[wish.event_id] = known
+                    while len(self._areas) > MOST_EVENTS:
+                        self._areas.popitem(last=False)
+        return known > 0
 
     async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
         """Hold so many places; the same answers and refusals as :func:`place_hold`.
@@ -77,7 +78,9 @@ class PlaceDesk:
         :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
         """
         wish.check()
-        asked = Asked(_in_section(wish), call, current_trace())
+        wish = _in_section(wish)
+        anywhere = wish.price_level is None and self._areas.get(wish.event_id, 0) > 1
+        asked = Asked(wish, call, current_trace(), anywhere)
         for _ in range(MOST_TRIES):
             answer = await self._line.ask(asked)
             if answer is not None:
@@ -148,6 +151,8 @@ def _settle(waiting: Waiting[Asked, bytes | None], verdict: tuple[areas.VerdictK
     match verdict[0]:
         case "placed" | "contested":
             waiting.answer(verdict[1])
+        case "none" if waiting.ask.anywhere:
+            return False  # the batch looked at one area for it, and another may have as many
         case "none":
             waiting.refuse(_refusal())
         case "alone":
