@@ -1,18 +1,19 @@
 """Play a history three times, step by step, and compare."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from tests.histories import afterwards
-from tests.histories.house import FIELD
+from tests.histories.house import CLUB, FIELD
 from tests.histories.left import differences, left_in, left_of
 from tests.histories.model import Label, Request, Said, Sale
 from tests.histories.orders import in_some_order
 from tests.histories.steps import (
     Again,
+    Ask,
     Cancel,
     Confirm,
     Extend,
@@ -108,7 +109,7 @@ class Play:
 
     async def _hold(self, number: int, step: Together) -> None:
         stage = self.stage
-        requests = [*self._arriving(number, step)]
+        requests = self._arriving(number, step)
         if any(request.ask.event == FIELD and request.ask.level is None for request in requests):
             await self._sweep()
         heard, told = await stage.gathered.hold(requests)
@@ -129,20 +130,29 @@ class Play:
         if any(request.ask.event == FIELD for request in requests):
             await self._sweep()
 
-    def _arriving(self, number: int, step: Together) -> Iterator[Request]:
+    def _arriving(self, number: int, step: Together) -> list[Request]:
+        """The requests of a step; of one customer and event only those of one desk."""
+        found: list[Request] = []
+        desks: dict[tuple[int, int], bool] = {}
         for at, ask in enumerate(step.asks):
-            label = (number, at)
-            if isinstance(ask, Again):
-                if not self.keyed:
-                    continue
-                earlier = self.keyed[-1 - ask.which % len(self.keyed)]
-                body = f"{earlier.body}, changed" if ask.changed else earlier.body
-                yield Request(label, earlier.ask, earlier.key, body)
+            request = self._repeated((number, at), ask) if isinstance(ask, Again) else self._new((number, at), ask)
+            if request is None:
                 continue
-            request = Request(label, ask, f"key {label}" if ask.key else None, repr(ask))
-            if ask.key:
-                self.keyed.append(request)
-            yield request
+            names = request.ask.places is not None
+            if desks.setdefault((request.ask.customer, request.ask.event), names) == names:
+                found.append(request)
+                self.keyed += [request] if request.key == _key(request.label) else []
+        return found
+
+    def _new(self, label: Label, ask: Ask) -> Request:
+        return Request(label, ask, _key(label) if ask.key else None, repr(ask))
+
+    def _repeated(self, label: Label, again: Again) -> Request | None:
+        if not self.keyed:
+            return None
+        earlier = self.keyed[-1 - again.which % len(self.keyed)]
+        ask = Ask(earlier.ask.customer, CLUB, (0,)) if again.elsewhere else earlier.ask
+        return Request(label, ask, earlier.key, f"{earlier.body}, changed" if again.changed else earlier.body)
 
     def _no_order(self, requests: Sequence[Request], heard: Sequence[Said], told: Sequence[Label]) -> str:
         """Show what was heard, and what the model says to each before all others."""
@@ -200,6 +210,10 @@ class Play:
         """The order that is meant by a number, counted back from the last."""
         labels = [*self.sale.orders]
         return labels[-1 - which % len(labels)] if labels else None
+
+
+def _key(label: Label) -> str:
+    return f"key {label}"
 
 
 def _modelled(sale: Sale, step: Afterwards, label: Label) -> Said:

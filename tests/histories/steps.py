@@ -26,10 +26,14 @@ class Ask:
 
 @dataclass(frozen=True)
 class Again:
-    """An earlier request with a key (number ``which``, counted back) once more: the same body, or another one."""
+    """An earlier request with a key (number ``which``, counted back) once more.
+
+    ``changed``: its body is another one; ``elsewhere``: it is quite another request, for a seat of the club.
+    """
 
     which: int
     changed: bool = False
+    elsewhere: bool = False
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,10 @@ _best = st.builds(
     Ask, customer=_customers, event=st.sampled_from([HALL, HALL, CLUB]), quantity=st.integers(1, 4),
     level=st.sampled_from([NEAR, FAR, None, None]), together=st.booleans(), key=st.booleans(),
 )  # fmt: skip
-_again = st.builds(Again, which=st.integers(0, 5), changed=st.sampled_from([False, False, True]))
+_again = st.one_of(
+    st.builds(Again, which=st.integers(0, 5), changed=st.sampled_from([False, False, True])),
+    st.builds(Again, which=st.integers(0, 5), changed=st.just(True), elsewhere=st.just(True)),
+)
 _order = st.integers(0, 9)
 
 
@@ -148,13 +155,28 @@ _afterwards: list[st.SearchStrategy[Step]] = [
 ]
 
 
-def _histories(holds: st.SearchStrategy[Step]) -> st.SearchStrategy[History]:
+def _hoarding(ask: Ask, times: int) -> list[Step]:
+    """Somebody holds and lets go, again and again."""
+    return [Together([ask]), Pass(600, swept=True)] * times
+
+
+def _buying(holds: Step, *, last: bool) -> list[Step]:
+    """The orders of some holds are paid and confirmed together; one ticket goes back."""
+    confirmed: list[Step] = [holds, Pay(0), Pay(1), Pay(2), Confirm([0, 1, 2])]
+    return [*confirmed, Cancel(0, (0,))] if last else confirmed
+
+
+def _histories(holds: st.SearchStrategy[Step], one: st.SearchStrategy[Ask]) -> st.SearchStrategy[History]:
     """Lists of lists: long on average, and quickly made shorter."""
-    return st.lists(st.lists(st.one_of(holds, holds, *_afterwards), max_size=8), max_size=7)
+    steps = st.lists(st.one_of(holds, holds, *_afterwards), max_size=8)
+    parts = st.one_of(
+        steps, steps, steps, st.builds(_buying, holds, last=st.booleans()), st.builds(_hoarding, one, st.integers(3, 6))
+    )
+    return st.lists(parts, max_size=7)
 
 
-everything = _histories(_holds)
-seats_only = _histories(_seats)
-places_only = _histories(_crowds(_places, _places, _again))
-best_only = _histories(_crowds(_best, _best, _again))
-rules = st.builds(Rules, limit=st.sampled_from([2, 4, 6]), no_orphans=st.booleans())
+everything = _histories(_holds, _chosen)
+seats = _histories(_seats, _chosen)
+places = _histories(_crowds(_places, _places, _again), _places)
+best = _histories(_crowds(_best, _best, _again), _best)
+rules = st.builds(Rules, limit=st.sampled_from([2, 2, 4, 6]), no_orphans=st.booleans())
