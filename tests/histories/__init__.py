@@ -18,9 +18,8 @@ What may differ, and nothing else:
   A batch also prefers an area that has enough free places to an earlier one that would have them with such holds ended;
   so it is swept before too where a request names no area.
 
-Not played: one customer who asks for seats by name and for the best ones of an event at the same moment. Two desks decide
-those in two transactions, and why the second is refused may be of two moments: its seats were open when it looked, and
-taken by the same customer, who has too many now, when it counted. So it is with any two calls of one customer at once.
+Not played: seats by name and the best seats of one event at the same moment. Two desks decide those in two transactions,
+each on what it read, and why one is refused, or which seats are best, may be of two moments. The races are for that.
 
 The clock is ours: both databases find a ``clock_timestamp()`` of the test before PostgreSQL's own (``worlds.py``), so
 that a hold of ten minutes runs out when the history says so and every instant can be compared to the second.

@@ -131,7 +131,7 @@ def _label(world: World, order_id: Any) -> Label | str | None:
 
 
 def _customer(user_id: Any) -> int:
-    return CUSTOMERS.index(UUID(int=user_id.int))  # type: ignore[arg-type]
+    return CUSTOMERS.index(UUID(int=user_id.int))
 
 
 def _seconds(instant: Any) -> int | None:

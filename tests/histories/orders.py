@@ -1,6 +1,7 @@
 """The order in which requests that arrived together were decided: one in which the model says to each what it heard."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from tests.histories.model import Label, Request, Said, Sale
 
@@ -19,7 +20,7 @@ def in_some_order(
         done: list[int] = []
         made: list[tuple[int, int, Sale]] = []
         for number in sorted(left):
-            answer, after = now.after(lambda trial, one=requests[number]: trial.hold(one))  # type: ignore[misc]
+            answer, after = now.after(partial(Sale.hold, request=requests[number]))
             if answer != heard[number]:
                 continue
             label = requests[number].label

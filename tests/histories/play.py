@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import assert_never
 
 from tests.histories import afterwards
@@ -131,15 +132,15 @@ class Play:
             await self._sweep()
 
     def _arriving(self, number: int, step: Together) -> list[Request]:
-        """The requests of a step; of one customer and event only those of one desk."""
+        """The requests of a step; for seats of one event only those of one desk."""
         found: list[Request] = []
-        desks: dict[tuple[int, int], bool] = {}
+        desks: dict[int, bool] = {}
         for at, ask in enumerate(step.asks):
             request = self._repeated((number, at), ask) if isinstance(ask, Again) else self._new((number, at), ask)
             if request is None:
                 continue
             names = request.ask.places is not None
-            if desks.setdefault((request.ask.customer, request.ask.event), names) == names:
+            if desks.setdefault(request.ask.event, names) == names:
                 found.append(request)
                 self.keyed += [request] if request.key == _key(request.label) else []
         return found
@@ -158,7 +159,7 @@ class Play:
         """Show what was heard, and what the model says to each before all others."""
         lines = [f"there is no order in which this is heard (orders made: {told}):"]
         for request, answer in zip(requests, heard, strict=True):
-            alone, _ = self.sale.after(lambda trial, one=request: trial.hold(one))  # type: ignore[misc]
+            alone, _ = self.sale.after(partial(Sale.hold, request=request))
             lines += [str(request), f"  heard: {answer}", f"  first: {alone}"]
         return "\n  ".join(lines)
 
@@ -166,7 +167,7 @@ class Play:
         if (label := self._label(step.order)) is None:
             return
         customer = self.sale.orders[label].customer
-        expected, self.sale = self.sale.after(lambda trial: _modelled(trial, step, label))
+        expected, self.sale = self.sale.after(partial(_modelled, step=step, label=label))
         for world in (self.stage.gathered, self.stage.plain):
             self._agree(step, expected, await world.act(step, label, customer))
 
@@ -175,7 +176,7 @@ class Play:
         expected = []
         customers = [self.sale.orders[label].customer for label in labels]
         for label in labels:
-            answer, self.sale = self.sale.after(lambda trial, one=label: afterwards.confirm(trial, one))  # type: ignore[misc]
+            answer, self.sale = self.sale.after(partial(afterwards.confirm, label=label))
             expected.append(answer)
         heard = await self.stage.gathered.confirm(labels, customers)
         plainly = [await self.stage.plain.settle(self.stage.plain.order(label)) for label in labels]

@@ -1,5 +1,6 @@
 """The steps of a history, and how Hypothesis makes them. Orders and earlier requests are meant by number, whatever there is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -40,7 +41,7 @@ class Again:
 class Together:
     """Requests that arrive at the same moment."""
 
-    asks: list[Ask | Again]
+    asks: Sequence[Ask | Again]
 
 
 @dataclass(frozen=True)

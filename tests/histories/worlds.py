@@ -98,7 +98,7 @@ async def opened(url: str) -> AsyncIterator[Database]:
         await connection.execute(OUR_CLOCK)
     finally:
         await connection.close()
-    async with Database.open(url, size=8, statement_timeout_ms=0) as database:
+    async with Database.open(url, size=16, statement_timeout_ms=0) as database:
         await database.fetch(SET_CLOCK, BEGIN)
         for event_id in EVENTS:
             areas = number_places(levels()) if event_id == FIELD else []
@@ -116,7 +116,8 @@ class World:
     payments: dict[OrderId, PaymentId] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.till = Settling(database=self.database, providers={"paypal": Provider()}, signer=SIGNER)
+        provider: Any = Provider()
+        self.till = Settling(database=self.database, providers={"paypal": provider}, signer=SIGNER)
 
     async def begin(self, rules: Rules) -> None:
         """Start anew: everything is free, nobody has anything."""
