@@ -142,8 +142,13 @@ def _crowds(*asks: st.SearchStrategy[Ask | Again]) -> st.SearchStrategy[Step]:
     return st.builds(Together, st.lists(st.one_of(*asks), min_size=1, max_size=MOST_TOGETHER))
 
 
+_rush = st.builds(
+    lambda place, asked: Together([Ask(who, HALL, tuple(range(place, min(16, place + size)))) for who, size in asked]),
+    st.integers(0, 15), st.lists(st.tuples(_customers, st.integers(1, 4)), min_size=4, max_size=MOST_TOGETHER),
+)  # fmt: skip
+"""All want one seat, and some of them more than they may have."""
 _seats, _everything = _crowds(_chosen, _chosen, _chosen, _again), _crowds(_chosen, _places, _best, _again)
-_holds = st.one_of(_seats, _seats, _crowds(_places, _places, _again), _crowds(_best, _best, _again), _everything)
+_holds = st.one_of(_seats, _seats, _rush, _crowds(_places, _places, _again), _crowds(_best, _best, _again), _everything)
 _afterwards: list[st.SearchStrategy[Step]] = [
     st.builds(Release, _order),
     st.builds(Extend, _order),
@@ -177,7 +182,7 @@ def _histories(holds: st.SearchStrategy[Step], one: st.SearchStrategy[Ask]) -> s
 
 
 everything = _histories(_holds, _chosen)
-seats = _histories(_seats, _chosen)
+seats = _histories(st.one_of(_seats, _rush), _chosen)
 places = _histories(_crowds(_places, _places, _again), _places)
 best = _histories(_crowds(_best, _best, _again), _best)
 rules = st.builds(Rules, limit=st.sampled_from([2, 2, 4, 6]), no_orphans=st.booleans())
