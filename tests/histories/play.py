@@ -153,7 +153,7 @@ class Play:
             return None
         earlier = self.keyed[-1 - again.which % len(self.keyed)]
         ask = Ask(earlier.ask.customer, CLUB, (0,)) if again.elsewhere else earlier.ask
-        return Request(label, ask, earlier.key, f"{earlier.body}, changed" if again.changed else earlier.body)
+        return Request(label, ask, earlier.key, f"{ask}, changed" if again.changed else earlier.body)
 
     def _no_order(self, requests: Sequence[Request], heard: Sequence[Said], told: Sequence[Label]) -> str:
         """Show what was heard, and what the model says to each before all others."""
