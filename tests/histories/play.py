@@ -127,6 +127,10 @@ class Play:
         for request, answer in zip(requests, heard, strict=True):
             stage.seen[answer.code] += 1
             stage.seen["replayed"] += answer.code == "held" and dict(answer.told)["order"] != request.label
+        stage.seen["seats taken over"] += sum(
+            seat.order is not None and after.seats[at].order not in (None, seat.order)
+            for at, seat in self.sale.seats.items()
+        )
         self.sale = after
         if any(request.ask.event == FIELD for request in requests):
             await self._sweep()

@@ -16,9 +16,34 @@ from tests.histories.steps import Ask, Rules, Together
 from tests.support.engines import Engines
 
 HISTORIES = int(os.environ.get("BOXOFFICE_HISTORIES", "300"))
+ENOUGH = 300
 MOST_TO_FIND_A_DEFECT = 200
 SOMETIMES = {
-    "histories": 300,
+    "batches of holds with a collision": 50,
+    "a batch said contested": 50,
+    "a batch said alone": 50,
+    "batches of places where some got none": 5,
+    "batches of confirmations": 5,
+    "decided in the outbox's order": 100,
+    "held": 500,
+    "replayed": 100,
+    "seats taken over": 5,
+    "request.idempotency_key_reused": 50,
+    "sales.seats_taken": 200,
+    "sales.seats_unknown": 3,
+    "sales.limit_reached": 100,
+    "sales.hold_budget_spent": 3,
+    "sales.not_enough_seats": 50,
+    "sales.single_seat_left": 10,
+    "sales.companion_needs_wheelchair_place": 20,
+    "sales.halted": 20,
+    "Release: released": 50,
+    "Extend: extended": 20,
+    "Extend: sales.already_extended": 2,
+    "Pay: payment": 50,
+    "Pay: sales.hold_expired": 5,
+    "Confirm: payment": 20,
+    "Cancel: cancelled": 10,
 }
 """What must have happened in 300 histories: a run without it proves nothing."""
 
@@ -30,8 +55,9 @@ class TestHistories:
         with stage(engines) as (runner, opened):
             seen = search(runner, opened, steps.everything, most=HISTORIES)
         print(*seen.most_common(), sep="\n")
-        missing = {what: seen[what] for what, times in SOMETIMES.items() if seen[what] < times}
-        assert not missing, "a boring run"
+        if HISTORIES >= ENOUGH:
+            missing = {what: seen[what] for what, times in SOMETIMES.items() if seen[what] < times}
+            assert not missing, "a boring run"
 
 
 FOUND = {
