@@ -19,7 +19,9 @@ What may differ, and nothing else:
   so it is swept before too where a request names no area.
 
 Not played: seats by name and the best seats of one event at the same moment. Two desks decide those in two transactions,
-each on what it read, and why one is refused, or which seats are best, may be of two moments. The races are for that.
+each on what it read, and why one is refused, or which seats are best, may be of two moments. The races are for that. Nor
+one key for two requests at two desks at once: a batch of places then gives back what it had taken for the one that lost
+the key, and may have told others that there is nothing left.
 
 The clock is ours: both databases find a ``clock_timestamp()`` of the test before PostgreSQL's own (``worlds.py``), so
 that a hold of ten minutes runs out when the history says so and every instant can be compared to the second.

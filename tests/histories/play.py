@@ -156,7 +156,8 @@ class Play:
         if not self.keyed:
             return None
         earlier = self.keyed[-1 - again.which % len(self.keyed)]
-        ask = Ask(earlier.ask.customer, CLUB, (0,)) if again.elsewhere else earlier.ask
+        elsewhere = again.elsewhere and earlier.ask.places is not None  # at the same desk
+        ask = Ask(earlier.ask.customer, CLUB, (0,)) if elsewhere else earlier.ask
         return Request(label, ask, earlier.key, f"{ask}, changed" if again.changed else earlier.body)
 
     def _no_order(self, requests: Sequence[Request], heard: Sequence[Said], told: Sequence[Label]) -> str:
