@@ -16,6 +16,7 @@ from boxoffice.kernel.ids import OrderId, PaymentId, SeatId, UserId
 from boxoffice.runtime.idempotency import Answer
 from boxoffice.services.sales.domain.payment import Payment, PaymentState
 from boxoffice.services.sales.domain.refusals import WrongOrderStateError
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.start_payment import Wish, start_payment
 
 ROUNDS = 16
@@ -36,10 +37,11 @@ async def pay(till: Till, order: OrderId, owner: UserId, *, quickly: bool) -> Pa
 
     back = f"{PUBLIC_URL}/back"
     wish = Wish(order_id=order, user_id=owner, provider="paypal", return_url=back, cancel_url=back)
-    await start_payment(
-        till.database, {"paypal": till.provider}, wish, public_url=PUBLIC_URL, window=WINDOW, call=None, render=render,
-        quickly=quickly,
-    )  # fmt: skip
+    async with BeginDesk.open(till.database) as desk:
+        await start_payment(
+            till.database, {"paypal": till.provider}, wish, public_url=PUBLIC_URL, window=WINDOW, call=None,
+            render=render, desk=desk if quickly else None,
+        )  # fmt: skip
     return started[0]
 
 

@@ -129,9 +129,9 @@ async def gather(connection: Connection, asked: Sequence[Asked], *, route: str) 
     return {number - 1: Verdict(kind=kind, body=body, taken=taken) for number, kind, body, taken in records}
 
 
-def taken_refusal(taken: str | None, *, contested: bool = False) -> SeatsTakenError:
+def taken_refusal(taken: str | None) -> SeatsTakenError:
     """Make the refusal that names the seats which others have, from their JSON."""
-    return SeatsTakenError(REFUSALS["BX004"][1], contested=contested, taken=json.loads(taken or "[]"))
+    return SeatsTakenError(REFUSALS["BX004"][1], taken=json.loads(taken or "[]"))
 
 
 async def expire(connection: Connection, *, most: int, trace: str | None) -> int:

@@ -33,7 +33,6 @@ ALONE_AT_ONCE = 4
 """Plain calls at once for what a batch left undecided, each on a connection of its own."""
 MOST_TRIES = 3
 """Batches after the first in which a request is tried whose seats were only locked, or tried for somebody else."""
-NONE_TAKEN = "[]"
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that do not collide."""
 
@@ -188,17 +187,17 @@ class HoldDesk:
         """Answer a request as far as the batch decided it; false when it is to be decided alone."""
         if verdict is None or verdict.kind == "alone":
             return False
-        if verdict.kind == "contested" and verdict.taken == NONE_TAKEN and waiting.tries >= MOST_TRIES:
-            return False  # only whether a single seat would be left is open: one call says so, and names it
+        if verdict.kind == "contested" and waiting.tries >= MOST_TRIES:
+            return False  # its seats may be free still, tried for others who did not get them: one call says so
         if verdict.kind == "placed":
             assert verdict.body is not None
             _answer(waiting, verdict.body)
-        elif verdict.kind == "contested" and waiting.tries < MOST_TRIES:
+        elif verdict.kind == "contested":
             waiting.tries += 1
             waiting.is_in_line = True
             self._line.append(waiting)
         else:
-            _refuse(waiting, holds.taken_refusal(verdict.taken, contested=verdict.kind == "contested"))
+            _refuse(waiting, holds.taken_refusal(verdict.taken))
         return True
 
     async def _alone(self, waiting: Waiting) -> None:

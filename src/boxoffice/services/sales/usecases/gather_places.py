@@ -48,11 +48,12 @@ class Sold:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One request in line."""
+    """One request in line; ``anywhere``: it may be served from more than one area."""
 
     wish: Wish
     call: IdempotentCall | None
     trace: str | None
+    anywhere: bool
 
 
 class PlaceDesk:
@@ -93,7 +94,10 @@ class PlaceDesk:
         :raises DomainError: one of the refusals in ``store/holds.py`` or of :meth:`Wish.check`; nothing is held then.
         """
         wish.check()
-        asked = Asked(_in_section(wish), call, current_trace())
+        wish = _in_section(wish)
+        sold = self._sold.get(wish.event_id)
+        anywhere = wish.price_level is None and sold is not None and len(sold.areas) > 1
+        asked = Asked(wish, call, current_trace(), anywhere)
         for _ in range(MOST_TRIES):
             answer = await self._line.ask(asked)
             if answer is not None:
@@ -164,6 +168,8 @@ def _settle(waiting: Waiting[Asked, bytes | None], verdict: tuple[areas.VerdictK
     match verdict[0]:
         case "placed" | "contested":
             waiting.answer(verdict[1])
+        case "none" if waiting.ask.anywhere:
+            return False  # the batch looked at one area for it, and another may have as many
         case "none":
             waiting.refuse(_refusal())
         case "alone":

@@ -118,6 +118,10 @@ class Seatings:
             self._seats -= len(placed.ids)
 
 
+class _ChosenInVainError(Exception):
+    """Seats were chosen for somebody who does not get them, and others of the batch chose around them."""
+
+
 class BestDesk:
     """Takes the requests for best available seats of one process."""
 
@@ -172,18 +176,34 @@ class BestDesk:
 
     async def _together(self, batch: list[Waiting]) -> list[Waiting]:
         """Decide many in one transaction; gives those that are to be decided alone."""
+        trying = batch
+        try:
+            for _ in range(MOST_CHOICES):
+                if not (lost := await self._try(trying)):
+                    break
+                trying = [waiting for waiting in trying if waiting not in lost]
+        except (DatabaseBusyError, asyncpg.PostgresError):
+            pass  # one waits for somebody outside, or cannot be written: each alone, so that only it fails
+        return [waiting for waiting in batch if not waiting.answer.done()]
+
+    async def _try(self, batch: list[Waiting]) -> list[Waiting]:
+        """Choose and claim for all, or undo all and give those whose chosen seats were kept from others in vain."""
         try:
             async with self._database.transaction() as tx:
                 chosen = await self._choices(tx, batch)
                 asked = [_asked(waiting, seats, choice) for waiting, seats, choice in chosen]
                 verdicts = await holds.gather(tx, asked, route=_route(batch)) if asked else {}
-        except (DatabaseBusyError, asyncpg.PostgresError):
-            return batch  # one waits for somebody outside, or cannot be written: each alone, so that only it fails
-        for number, (waiting, _, _) in enumerate(chosen):
-            verdict = verdicts.get(number)
-            if verdict is not None and verdict.kind == "placed" and verdict.body is not None:
-                _answer(waiting, verdict.body)
-        return [waiting for waiting in batch if not waiting.answer.done()]
+                bodies = [
+                    verdict.body if (verdict := verdicts.get(number)) is not None and verdict.kind == "placed" else None
+                    for number in range(len(chosen))
+                ]
+                _check_choices(bodies)
+        except _ChosenInVainError:
+            return [waiting for (waiting, _, _), body in zip(chosen, bodies, strict=True) if body is None]
+        for (waiting, _, _), body in zip(chosen, bodies, strict=True):
+            if body is not None:
+                _answer(waiting, body)
+        return []
 
     async def _choices(self, tx: Connection, batch: Sequence[Waiting]) -> list[tuple[Waiting, list[SeatId], Choice]]:
         """Choose for each in its order; whoever finds nothing is left out."""
@@ -222,6 +242,15 @@ class BestDesk:
                 _answer(waiting, body)
                 return
         _refuse(waiting, NotEnoughSeatsError("Others were quicker each time. Try again.", contested=True))
+
+
+def _check_choices(bodies: Sequence[bytes | None]) -> None:
+    """Insist that nobody who is placed (has a body) chose around seats of somebody before who is not.
+
+    :raises _ChosenInVainError: when somebody did: there may be better seats for them.
+    """
+    if None in bodies and any(bodies[bodies.index(None) :]):
+        raise _ChosenInVainError
 
 
 async def _claim(tx: Connection, waiting: Waiting, moment: Moment) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 from random import uniform
+from typing import cast
 
 import msgspec
 
@@ -13,6 +14,7 @@ from boxoffice.runtime.uuids import uuid7
 from boxoffice.services.sales.domain.order import MAX_TICKETS_PER_CALL
 from boxoffice.services.sales.domain.refusals import (
     BadSelectionError,
+    CompanionAloneError,
     NotEnoughSeatsError,
     SeatsTakenError,
     SeatsUnknownError,
@@ -78,8 +80,17 @@ async def place_hold(
         except (SeatsTakenError, NotEnoughSeatsError) as refusal:
             if not refusal.contested:
                 raise
+        except CompanionAloneError as refusal:
+            if not _wants(wish, refusal):
+                raise
         await pause()
     return await _place(database, wish, call, trace or current_trace())
+
+
+def _wants(wish: Wish, refusal: CompanionAloneError) -> bool:
+    """Whether the wheelchair place that is missing was wished for too: then somebody has only locked it just now."""
+    places = cast("list[dict[str, SeatId]]", refusal.context["wheelchairPlaces"])
+    return any(place["ticketId"] in (wish.seat_ids or ()) for place in places)
 
 
 async def pause() -> None:
