@@ -42,8 +42,8 @@ test: setup-dev lint ## Every test, on real engines that it starts itself; at th
 replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEED=4711 MUTANT=guards-left-out MOOD=stubborn)
 	@$(BIN)/python -m tests.simulation --replay $(SEED) --mutant "$(MUTANT)" --mood "$(MOOD)"
 
-bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race)
-	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)"
+bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race LONGER=2)
+	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)" --longer $(or $(LONGER),1)
 
 evidence: setup-dev ## Prove it: hammer, chaos, mutants, pairs; writes docs/evidence (CHAOS_MINUTES=10 ATTEMPTS=1000000 SEED=n ONLY=hammer,chaos)
 	@$(BIN)/python -m tests.evidence --minutes $(or $(CHAOS_MINUTES),10) --attempts $(or $(ATTEMPTS),1000000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))

@@ -74,7 +74,9 @@ BEGIN
                       'price_minor', w.price_minor, 'ticket_type', w.ticket_type) ORDER BY w.seat_id)
                FROM unnest(o.seat_ids, o.price_minors, o.ticket_types) w(seat_id, price_minor, ticket_type)
                JOIN event_seat_labels l ON l.event_id = o.event_id AND l.seat_id = w.seat_id)
-      FROM paid p JOIN orders o USING (order_id) JOIN event_terms t USING (event_id);
+      FROM paid p
+      CROSS JOIN LATERAL (SELECT * FROM orders o WHERE o.order_id = p.order_id OFFSET 0) o  -- by primary key, always
+      CROSS JOIN LATERAL (SELECT e.name FROM event_terms e WHERE e.event_id = o.event_id OFFSET 0) t;
 END $$;
 
 -- Whoever marks an event as changed waits for nobody who counts: each mark is a record of its own.

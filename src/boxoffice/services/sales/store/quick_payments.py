@@ -51,17 +51,18 @@ claimed AS (
    WHERE p.payment_id = open.payment_id RETURNING p.payment_id, p.order_id, p.tried_at)
 SELECT c.payment_id, o.order_id, o.event_id, o.user_id, o.state, o.seat_ids, o.price_minors, o.ticket_types,
        o.total_minor, o.currency, o.hold_expires_at, o.pay_deadline, o.cancel_until, o.refund_percent, o.version,
-       o.created_at,
-       o.released_because, o.extended_at,
+       o.created_at, o.released_because, o.extended_at,
        o.hold_expires_at <= clock_timestamp() AS expired, o.cancel_until <= clock_timestamp() AS too_late,
-       0 AS seconds_left, c.tried_at AS claimed_at, t AS terms, (
+       0 AS seconds_left, c.tried_at AS claimed_at, e.t AS terms, (
   SELECT jsonb_agg(jsonb_build_object('seat_id', s.seat_id, 'section', l.section, 'row_label', l.row_label,
            'number', l.number, 'mark', l.mark, 'price_level', l.price_level, 'notice', l.notice,
            'price_minor', s.price_minor, 'currency', s.currency, 'ticket_type', y.ticket_type) ORDER BY s.seat_id)
     FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
     LEFT JOIN ticket_types y ON y.event_id = l.event_id AND y.price_level = l.price_level AND y.rank = 0
    WHERE s.event_id = o.event_id AND s.seat_id = ANY (o.seat_ids)) AS places
-FROM claimed c JOIN orders o USING (order_id) JOIN event_terms t USING (event_id)
+FROM claimed c
+CROSS JOIN LATERAL (SELECT * FROM orders o WHERE o.order_id = c.order_id OFFSET 0) o
+CROSS JOIN LATERAL (SELECT t FROM event_terms t WHERE t.event_id = o.event_id OFFSET 0) e
 """
 """C1, the same compare-and-set as ever, with all that the answer and the message will say."""
 CONFIRM = "SELECT confirm_orders($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
