@@ -172,11 +172,21 @@ def _buying(holds: Step, *, last: bool) -> list[Step]:
     return [*confirmed, Cancel(0, (0,))] if last else confirmed
 
 
+def _coming_late(first: Step, second: Step) -> list[Step]:
+    """Holds run out, and others want the seats before anybody has tidied up."""
+    return [first, Pass(600, swept=False), second]
+
+
 def _histories(holds: st.SearchStrategy[Step], one: st.SearchStrategy[Ask]) -> st.SearchStrategy[History]:
     """Lists of lists: long on average, and quickly made shorter."""
     steps = st.lists(st.one_of(holds, holds, *_afterwards), max_size=8)
     parts = st.one_of(
-        steps, steps, steps, st.builds(_buying, holds, last=st.booleans()), st.builds(_hoarding, one, st.integers(3, 6))
+        steps,
+        steps,
+        steps,
+        st.builds(_buying, holds, last=st.booleans()),
+        st.builds(_hoarding, one, st.integers(3, 6)),
+        st.builds(_coming_late, holds, holds),
     )
     return st.lists(parts, max_size=7)
 
