@@ -100,9 +100,9 @@ class Bus:
             await self._make_room(topic)
         key, value = mark
         topics = {topic: number for number, topic in enumerate(dict.fromkeys(one.topic for one in envelopes), 2)}
-        packed: list[str | int] = []
+        packed: list[str | int] = []  # text: Lua reads no binary type
         for envelope in envelopes:
-            packed += (topics[envelope.topic], msgspec.json.encode(envelope).decode())  # Lua reads no binary type
+            packed += (topics[envelope.topic], msgspec.json.encode(envelope).decode())
             self._until_trim[envelope.topic] = self._until_trim.get(envelope.topic, 0) - 1
         arguments: list[str | bytes] = [after or "", value, msgspec.msgpack.encode(packed)]
         return bool(await self._append(keys=[key, *topics], args=arguments))

@@ -14,7 +14,6 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from boxoffice.runtime.hotpaths import (
-    SECURITY_HEADERS,
     Answer,
     Call,
     HotApp,
@@ -23,8 +22,6 @@ from boxoffice.runtime.hotpaths import (
     announced_length,
 )
 from boxoffice.runtime.telemetry import trace_id
-
-SECURED = b"".join(name + b": " + value + b"\r\n" for name, value in SECURITY_HEADERS.items())
 
 
 class _Nobody:
@@ -57,6 +54,7 @@ class HotProtocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """Serve one connection."""
+        self._idle_since: float | None = None
         super().__init__(*arguments, **named)
         self._hot: HotPaths | None = self.app.hot if isinstance(self.app, HotApp) and not self.root_path else None
 
@@ -134,13 +132,57 @@ class HotProtocol(HttpToolsProtocol):
         self.on_response_complete()
 
     def _written(self, answer: Answer, *, keep_alive: bool) -> bytes:
-        content = [STATUS_LINE[answer.status]]
-        for name, value in (*self.server_state.default_headers, *answer.headers):
+        head, body = answer.head, answer.body
+        content = [STATUS_LINE[head.status]]
+        for name, value in self.server_state.default_headers:
             content += (name, b": ", value, b"\r\n")
-        content += (SECURED, b"x-request-id: ", trace_id().encode(), b"\r\n")
-        content.append(b"\r\n" if keep_alive else b"connection: close\r\n\r\n")
-        content.append(answer.body)
+        content += (
+            head.block,
+            b"content-length: ",
+            str(len(body)).encode(),
+            b"\r\nx-request-id: ",
+            trace_id().encode(),
+        )
+        content += (b"\r\n\r\n" if keep_alive else b"\r\nconnection: close\r\n\r\n", body)
         return b"".join(content)
+
+    def on_response_complete(self) -> None:
+        """Go on with the next call of a pipeline, or wait for one, as uvicorn does; with one timer, not one a call."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._wait(self.timeout_keep_alive)
+
+    def _unset_keepalive_if_required(self) -> None:
+        """Note that the client speaks; the timer looks at it when it ends."""
+        self._idle_since = None
+
+    def _wait(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """End a connection that was idle for too long; of one that was not, look again when that would be."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None or self.transport.get_protocol() is not self:
+            return  # what is being answered begins a new wait when it is; a WebSocket is not ours any more
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._wait(rest)
+        elif not self.transport.is_closing():
+            self.transport.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the wait too."""
+        super().connection_lost(exc)
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
+            self.timeout_keep_alive_task = None
 
     async def _leave(self, cycle: HotCycle, call: Call) -> None:
         """Hand a call to the framework as if it had gone uvicorn's way from the start."""

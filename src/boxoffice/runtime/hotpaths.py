@@ -36,23 +36,52 @@ MAX_BODY_BYTES = 64 * 1024
 """No call of the API needs more."""
 MOST_DIGITS = len(str(MAX_BODY_BYTES))
 
-_secured: Headers = list(SECURITY_HEADERS.items())
 _log = log(__name__)
 
 
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What a hot path says. ``headers`` are lower case and complete but for those that every answer has."""
+class Head(msgspec.Struct, frozen=True, gc=False):
+    """Status and headers of an answer, but for its length and the request's id; the same head serves many answers.
+
+    ``block`` is both as they go on the wire.
+    """
 
     status: int
     headers: Headers
+    block: bytes
+
+    @classmethod
+    def of(cls, status: int, *, media_type: str = "application/json", **headers: str) -> "Head":
+        """Make a head; ``cache_control="no-store"`` becomes the header of that name."""
+        named = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
+        return cls.made(status, [(b"content-type", media_type.encode()), *named])
+
+    @classmethod
+    def made(cls, status: int, headers: Headers) -> "Head":
+        """Make a head of headers in lower case; those that every answer has are added."""
+        whole = [*headers, *SECURITY_HEADERS.items()]
+        return cls(status, whole, b"".join(name + b": " + value + b"\r\n" for name, value in whole))
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What a hot path says."""
+
+    head: Head
     body: bytes
 
     @classmethod
     def of(cls, status: int, body: bytes, *, media_type: str = "application/json", **headers: str) -> "Answer":
-        """Make an answer; ``cache_control="no-store"`` becomes the header of that name."""
-        written = [(name.replace("_", "-").encode(), value.encode("latin-1")) for name, value in headers.items()]
-        length = (b"content-length", str(len(body)).encode())
-        return cls(status, [(b"content-type", media_type.encode()), length, *written], body)
+        """Make an answer with a head of its own."""
+        return cls(Head.of(status, media_type=media_type, **headers), body)
+
+    @property
+    def status(self) -> int:
+        """The status."""
+        return self.head.status
+
+    @property
+    def headers(self) -> Headers:
+        """The headers, but for the request's id."""
+        return [*self.head.headers, (b"content-length", str(len(self.body)).encode())]
 
 
 class Call(msgspec.Struct, frozen=True, gc=False):
@@ -193,7 +222,7 @@ class HotPaths:
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": [*answer.headers, *_secured, (b"x-request-id", trace_id().encode())],
+                "headers": [*answer.headers, (b"x-request-id", trace_id().encode())],
             }
         )
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
@@ -291,8 +320,6 @@ def header(scope: Scope, name: bytes) -> str | None:
 
 def written(response: Response[bytes]) -> Answer:
     """Turn a problem into an answer of a hot path."""
-    body = response.content
     headers = [(name.lower().encode(), str(value).encode("latin-1")) for name, value in response.headers.items()]
     headers.append((b"content-type", str(response.media_type).encode()))
-    headers.append((b"content-length", str(len(body)).encode()))
-    return Answer(response.status_code or problems.SERVER_ERROR, headers, body)
+    return Answer(Head.made(response.status_code or problems.SERVER_ERROR, headers), response.content)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from uuid import uuid4
 
 import msgspec
@@ -13,7 +13,7 @@ from tests.integration.sales.test_houses import NOWHERE, a_process
 from tests.support.live import eventually
 from tests.support.sales import EVENT, hold, put_on_sale, run_out
 
-from boxoffice.kernel.ids import OrderId, SeatId, UserId
+from boxoffice.kernel.ids import EventId, OrderId, SeatId, UserId
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.domain.refusals import BadSelectionError, SeatsTakenError
@@ -36,9 +36,11 @@ class CountingDesk:
         self.reached += 1
         return await self.desk.place(wish, call)
 
-    def stand_in_line(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes]":
+    def stand_in_line(
+        self, wish: Wish, call: IdempotentCall | None, when_taken: Callable[[EventId], None] | None = None
+    ) -> "asyncio.Future[bytes]":
         self.reached += 1
-        return self.desk.stand_in_line(wish, call)
+        return self.desk.stand_in_line(wish, call, when_taken)
 
 
 class Door:

@@ -15,7 +15,7 @@ from msgspec import Meta
 from boxoffice.kernel.ids import EventId, SeatId
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller, TokenVerifier
-from boxoffice.runtime.hotpaths import Answer, Call, HotPath
+from boxoffice.runtime.hotpaths import Answer, Call, Head, HotPath
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.api.parts import Parts, PublicId, call_of
 from boxoffice.services.sales.domain.access_code import MAX_TYPED
@@ -26,6 +26,7 @@ from boxoffice.services.sales.usecases.place_hold import Wish
 CREATED = 201
 PATH = f"{web.API}/bookings/reserve"
 ROUTE = "POST /bookings/reserve"
+HELD = Head.of(CREATED, cache_control="no-store")
 
 
 class ReserveBody(web.Model, frozen=True):
@@ -106,4 +107,4 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
 
 
 def _held(body: bytes) -> Answer:
-    return Answer.of(CREATED, body, cache_control="no-store")
+    return Answer(HELD, body)

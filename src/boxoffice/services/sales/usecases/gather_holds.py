@@ -6,7 +6,7 @@ cannot answer in few words (a repeat, a limit, a closed sale) it leaves to that 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +14,13 @@ from functools import partial
 import asyncpg
 
 from boxoffice.kernel.errors import DomainError
-from boxoffice.kernel.ids import OrderId, SeatId
+from boxoffice.kernel.ids import EventId, OrderId, SeatId
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
 from boxoffice.runtime.uuids import uuid7
+from boxoffice.services.sales.domain.refusals import SeatsTakenError
 from boxoffice.services.sales.store import holds
 from boxoffice.services.sales.usecases.gather_places import PlaceDesk
 from boxoffice.services.sales.usecases.hold_best_available import BestDesk
@@ -49,6 +50,7 @@ class Waiting:
     call: IdempotentCall | None
     trace: str | None
     answer: "asyncio.Future[bytes]"
+    when_taken: Callable[[EventId], None] | None
     seats: tuple[SeatId, ...]
     persons: tuple[object, ...]
     tries: int = 0
@@ -96,13 +98,18 @@ class HoldDesk:
             return await desk.place(wish, call)
         return await self.stand_in_line(wish, call)
 
-    def stand_in_line(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes]":
-        """Put a checked wish for chosen seats in line; the answer comes in the future, or what it is refused with."""
+    def stand_in_line(
+        self, wish: Wish, call: IdempotentCall | None, when_taken: Callable[[EventId], None] | None = None
+    ) -> "asyncio.Future[bytes]":
+        """Put a checked wish for chosen seats in line; the answer comes in the future, or what it is refused with.
+
+        ``when_taken`` is told the event of a wish for seats that others have.
+        """
         assert wish.seat_ids is not None
         loop = asyncio.get_running_loop()
         customer = (wish.event_id, wish.user_id)
         persons = (customer, (call.principal, call.key)) if call else (customer,)
-        waiting = Waiting(wish, call, current_trace(), loop.create_future(), wish.seat_ids, persons)
+        waiting = Waiting(wish, call, current_trace(), loop.create_future(), when_taken, wish.seat_ids, persons)
         self._line.append(waiting)
         self._call(loop)
         return waiting.answer
@@ -227,6 +234,8 @@ def _answer(waiting: Waiting, body: bytes) -> None:
 
 
 def _refuse(waiting: Waiting, error: BaseException) -> None:
+    if waiting.when_taken is not None and isinstance(error, SeatsTakenError):
+        waiting.when_taken(waiting.wish.event_id)
     if not waiting.answer.done():
         waiting.answer.set_exception(error)
 

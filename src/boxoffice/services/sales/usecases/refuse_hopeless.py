@@ -9,8 +9,8 @@ refused only after its key was looked up, for all that wait in one read.
 import asyncio
 import time
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Final, Protocol
 
 from boxoffice.kernel.errors import DomainError
@@ -45,7 +45,9 @@ class Desk(Protocol):
     async def place(self, wish: Wish, call: IdempotentCall | None = None) -> bytes:
         """Hold what is wished for."""
 
-    def stand_in_line(self, wish: Wish, call: IdempotentCall | None) -> "asyncio.Future[bytes]":
+    def stand_in_line(
+        self, wish: Wish, call: IdempotentCall | None, when_taken: Callable[[EventId], None] | None = None
+    ) -> "asyncio.Future[bytes]":
         """Put a checked wish for chosen seats in line."""
 
 
@@ -92,13 +94,7 @@ class EarlyNo:
         wish.check()
         if wish.seat_ids is None or wish.allocation_id is not None or self._taken(wish.event_id, wish.seat_ids):
             return None
-        placed = self._desk.stand_in_line(wish, call)
-        placed.add_done_callback(partial(self._note, wish.event_id))
-        return placed
-
-    def _note(self, event_id: EventId, placed: "asyncio.Future[bytes]") -> None:
-        if not placed.cancelled() and isinstance(placed.exception(), SeatsTakenError):
-            self._note_refusal(event_id)
+        return self._desk.stand_in_line(wish, call, self._note_refusal)
 
     async def refuse_hopeless(
         self, event_id: EventId, seat_ids: tuple[SeatId, ...], call: IdempotentCall | None
