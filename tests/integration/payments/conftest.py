@@ -14,6 +14,7 @@ from tests.support.tokens import TokenFactory
 from boxoffice.kernel.ids import OrderId, UserId
 from boxoffice.runtime import web
 from boxoffice.services.sales.api.payments import PaymentController, PaymentDesk
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 
 
 @dataclass
@@ -48,8 +49,11 @@ class Api:
 
 @pytest.fixture
 async def api(till: Till, tokens: TokenFactory) -> AsyncIterator[Api]:  # noqa: F811 - the fixture
-    desk = PaymentDesk(till=till.settling, public_url=PUBLIC_URL, window=WINDOW)
-    app = web.make_app("payments", routes=[PaymentController], verifier=tokens.verifier(), state={"payment_desk": desk})
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://payments.internal/api/v1") as client:
-        yield Api(client, tokens)
+    async with BeginDesk.open(till.database) as beginnings:
+        desk = PaymentDesk(till=till.settling, beginnings=beginnings, public_url=PUBLIC_URL, window=WINDOW)
+        app = web.make_app(
+            "payments", routes=[PaymentController], verifier=tokens.verifier(), state={"payment_desk": desk}
+        )
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://payments.internal/api/v1") as client:
+            yield Api(client, tokens)

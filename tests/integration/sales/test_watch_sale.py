@@ -138,6 +138,13 @@ class TestWatch:
             assert read <= SCOPE.keys(), f"{rule.name} reads a table that SCOPE does not narrow"
             assert within_events(rule).count("WITH ") >= 1
 
+    async def test_no_narrowed_table_is_written_out_before_a_rule_asks(self, database: Database) -> None:
+        """A view that is materialised is asked once for each record of another: the square of what an event sold."""
+        for rule in RULES:
+            plan = await database.fetch("EXPLAIN " + within_events(rule), [1])
+            written_out = [name for name in SCOPE if any(f"CTE {name}" == row[0].strip() for row in plan)]
+            assert not written_out, f"{rule.name} writes {written_out} out"
+
 
 class TestLifting:
     @pytest.mark.usefixtures("seats")

@@ -18,6 +18,7 @@ from tests.support.tokens import TokenFactory
 from boxoffice.runtime import web
 from boxoffice.runtime.database import Database
 from boxoffice.services.sales.api.payments import PaymentController, PaymentDesk
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.simulators.paypal import launch
 
 PATIENCE_S = 20.0
@@ -44,13 +45,17 @@ async def listening(sales_url: str, tokens: TokenFactory, tmp_path: Path) -> Asy
             launch.start, tmp_path, webhook_url=f"{address}/api/v1/payments/webhooks/paypal"
         )
         try:
-            async with Database.open(sales_url) as database, client_of(simulator) as provider:
+            async with (
+                Database.open(sales_url) as database,
+                client_of(simulator) as provider,
+                BeginDesk.open(database) as beginnings,
+            ):
                 with httpx.Client(base_url=simulator.url, trust_env=False) as control:
                     till = Till(
                         database=database, provider=provider, paypal=Simulated(simulator, control),
                         seats=await put_on_sale(database, 60),
                     )  # fmt: skip
-                    desk = PaymentDesk(till=till.settling, public_url=PUBLIC_URL, window=WINDOW)
+                    desk = PaymentDesk(till=till.settling, beginnings=beginnings, public_url=PUBLIC_URL, window=WINDOW)
                     app = web.make_app(
                         "payments", routes=[PaymentController], verifier=tokens.verifier(), state={"payment_desk": desk}
                     )

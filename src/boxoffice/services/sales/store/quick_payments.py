@@ -36,10 +36,10 @@ noted AS (
 UPDATE idempotency_keys i SET status = r.status, body = r.body
   FROM said r WHERE i.principal = r.principal AND i.key = r.key
 """
-OWN = payments.SELECTED + (
-    " JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) r(payment_id, order_id, user_id)"
-    " ON p.payment_id = r.payment_id AND p.order_id = r.order_id AND o.user_id = r.user_id"
-    " WHERE o.state = 'paying'"
+OWN = payments.SELECTED + (  # noqa: S608 - constant texts
+    " WHERE p.payment_id = ANY ($1::uuid[])"  # by primary key, whatever the planner makes of the rest
+    " AND (p.payment_id, p.order_id, o.user_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]))"
+    " AND o.state = 'paying'"
     " AND p.state IN ('created', 'capturing') AND p.provider_ref IS NOT NULL AND o.ticket_types IS NULL"
 )
 CLAIM = """
