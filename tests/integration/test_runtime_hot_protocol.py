@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import ClassVar
 
 import httpx
 import pytest
 from litestar import Request, post
 from tests.support.servers import served
 
+from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import web
 from boxoffice.runtime.hotpaths import Answer, Call, HotApp, HotPath
 
@@ -31,6 +33,36 @@ class Things:
             await self.may_answer.wait()
         return Answer.of(201, b"hot " + call.body, media_type="text/plain", cache_control="no-store")
 
+    def begin(self, call: Call) -> Answer | asyncio.Future[bytes] | None:
+        """What the body says, without a task."""
+        if call.body == b"at once":
+            return Answer.of(201, b"hot at once", media_type="text/plain")
+        if call.body == b"refused":
+            raise GoneAwayError("Too late.")
+        if call.body == b"broken":
+            raise RuntimeError("nobody expected this")
+        if call.body.startswith(b"later"):
+            later: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+            outcome = {b"later": b"hot later", b"later refused": GoneAwayError("Too late.")}.get(call.body)
+            asyncio.get_running_loop().call_later(0.02, settle, later, outcome)
+            return later
+        return None
+
+
+def settle(later: "asyncio.Future[bytes]", outcome: bytes | Exception | None) -> None:
+    if isinstance(outcome, bytes):
+        later.set_result(outcome)
+    elif outcome is None:
+        later.cancel()
+    else:
+        later.set_exception(outcome)
+
+
+class GoneAwayError(DomainError):
+    code: ClassVar[str] = "test.gone_away"
+    category: ClassVar[Category] = Category.GONE
+    title: ClassVar[str] = "It went away"
+
 
 @post(PATH.removeprefix(web.API), media_type="text/plain", status_code=201)
 async def framework(request: Request[None, None, None]) -> str:
@@ -45,7 +77,10 @@ def things() -> Things:
 @pytest.fixture
 def app(things: Things) -> HotApp:
     app = web.make_app(
-        "hot-socket", routes=[framework], verifier=None, hot_paths=[HotPath("POST", PATH, things.answer)]
+        "hot-socket",
+        routes=[framework],
+        verifier=None,
+        hot_paths=[HotPath("POST", PATH, things.answer, begin=things.begin)],
     )
     assert isinstance(app, HotApp)
     return app
@@ -184,6 +219,30 @@ class TestHotProtocol:
                 head, body = await raw.answer()
             await stopping
         assert (b"connection: close" in head, body) == (True, b"hot wait")
+
+    @pytest.mark.parametrize(
+        ("said_", "status", "shown"),
+        [
+            ("at once", 201, "hot at once"), ("refused", 410, "test.gone_away"), ("broken", 500, "request.unexpected"),
+            ("later", 200, "hot later"), ("later refused", 410, "test.gone_away"), ("later gone", 500, "request.unexpected"),
+        ],
+    )  # fmt: skip
+    async def test_answers_without_a_task(
+        self, client: httpx.AsyncClient, things: Things, said_: str, status: int, shown: str
+    ) -> None:
+        for _ in range(2):  # and the connection goes on
+            answer = await client.post(PATH, content=said_.encode())
+            assert (answer.status_code, shown in answer.text) == (status, True)
+            assert answer.headers["x-frame-options"] == "DENY"
+        assert things.seen == []
+
+    async def test_ends_a_connection_that_is_idle_for_too_long_and_no_other(self, app: HotApp) -> None:
+        async with served(app, keep_alive_s=1) as url, talking(url) as raw:
+            for _ in range(5):  # longer than the time in all, never idle for so long
+                raw.writer.write(said(b"at once"))
+                assert (await raw.answer())[1] == b"hot at once"
+                await asyncio.sleep(0.4)
+            assert await asyncio.wait_for(raw.reader.read(), 3) == b""
 
     async def test_refuses_what_is_not_http(self, url: str) -> None:
         async with talking(url) as raw:

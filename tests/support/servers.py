@@ -19,7 +19,9 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: Any, *, lifespan: str = "off", send_buffer: int | None = None) -> AsyncIterator[str]:
+async def served(
+    app: Any, *, lifespan: str = "off", send_buffer: int | None = None, keep_alive_s: int = 5
+) -> AsyncIterator[str]:
     """Serve an application at a free port; its address. ``send_buffer``: bytes the kernel keeps for a slow client."""
     listener = socket.socket()
     if send_buffer is not None:
@@ -35,6 +37,7 @@ async def served(app: Any, *, lifespan: str = "off", send_buffer: int | None = N
             ws=FrameProtocol,
             ws_per_message_deflate=False,
             proxy_headers=False,
+            timeout_keep_alive=keep_alive_s,
         )
     )
     task = asyncio.create_task(server.serve(sockets=[listener]))

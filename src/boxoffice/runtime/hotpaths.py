@@ -187,6 +187,8 @@ class HotPaths:
             begun = hot.begin(call)
         except DomainError as error:
             begun = written(problems.refusal(error, service=self._service))
+        except Exception as error:  # noqa: BLE001 - as in answered
+            begun = written(problems.surprise(call.path, error))
         if begun is None:
             return False
         if isinstance(begun, Answer):
