@@ -28,6 +28,7 @@ from boxoffice.services.sales.usecases.create_event_seats import create_event_se
 from boxoffice.services.sales.usecases.extend_hold import extend_hold
 from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
+from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.hold_best_available import BestDesk
 from boxoffice.services.sales.usecases.place_hold import Wish, place_hold
 from boxoffice.services.sales.usecases.release_order import give_back_hold
@@ -168,10 +169,11 @@ class World:
         wish = Pays(
             order_id=order_id, user_id=user_id, provider="paypal", return_url=f"{SHOP}/back", cancel_url=f"{SHOP}/no"
         )
-        await start_payment(
-            self.database, self.till.providers, wish, public_url=SHOP, window=WINDOW, call=None, render=render,
-            quickly=self.is_quick,
-        )  # fmt: skip
+        async with BeginDesk.open(self.database) as desk:
+            await start_payment(
+                self.database, self.till.providers, wish, public_url=SHOP, window=WINDOW, call=None, render=render,
+                desk=desk if self.is_quick else None,
+            )  # fmt: skip
         self.payments[order_id] = started[0].payment_id
         return said("payment", state=started[0].state.value)
 
