@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Litestar, Response
@@ -19,6 +19,7 @@ from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime import problems
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
 
+T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
 
 SECURITY_HEADERS: Mapping[bytes, bytes] = {
@@ -270,6 +271,19 @@ def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:
             length = int(value) if value.isdigit() and len(value) <= MOST_DIGITS else 0
             return length if 0 < length <= MAX_BODY_BYTES else None
     return None
+
+
+def reader(shape: type[T]) -> Callable[[bytes], T | None]:
+    """Make what reads bodies of a shape; none for a body that is not: the framework's handler says what is wrong."""
+    decode = msgspec.json.Decoder(shape).decode
+
+    def read(body: bytes) -> T | None:
+        try:
+            return decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return None
+
+    return read
 
 
 async def read_body(receive: Receive) -> bytes:

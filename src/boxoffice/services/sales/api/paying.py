@@ -15,7 +15,7 @@ from boxoffice.kernel.ids import OrderId, PaymentId, UserId
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller, TokenVerifier
 from boxoffice.runtime.hotpaths import Answer as HotAnswer
-from boxoffice.runtime.hotpaths import Call, HotPath
+from boxoffice.runtime.hotpaths import Call, HotPath, reader
 from boxoffice.runtime.idempotency import Answer
 from boxoffice.services.sales.api.parts import Parts, call_of
 from boxoffice.services.sales.api.views import booking_view
@@ -92,16 +92,15 @@ async def confirmed(parts: Parts, caller: Caller, booking_id: UUID, data: Confir
 
 def create(desk: Callable[[], PaymentDesk], verifier: TokenVerifier) -> HotPath:
     """Build the hot path that starts a payment; the desk is asked for at each call, as it is opened later."""
-    read = msgspec.json.Decoder(CreateBody).decode
+    read = reader(CreateBody)
 
     async def handle(call: Call) -> HotAnswer | None:
         token = call.bearer()
         if token is None:
             return None
         caller = await verifier.caller(token)
-        try:
-            data = read(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        data = read(call.body)
+        if data is None:
             return None
         answer = await started(desk(), caller.user_id, data, call.header(b"idempotency-key"), call.body)
         return HotAnswer.of(answer.status, answer.body, cache_control="no-store")
@@ -111,7 +110,7 @@ def create(desk: Callable[[], PaymentDesk], verifier: TokenVerifier) -> HotPath:
 
 def confirm(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
     """Build the hot path that confirms a booking; the parts are asked for at each call, as they are opened later."""
-    read = msgspec.json.Decoder(ConfirmBody).decode
+    read = reader(ConfirmBody)
 
     async def handle(call: Call) -> HotAnswer | None:
         token = call.bearer()
@@ -119,9 +118,8 @@ def confirm(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
         if token is None or booking_id is None:
             return None
         caller = await verifier.caller(token)
-        try:
-            data = read(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        data = read(call.body)
+        if data is None:
             return None
         shown = await confirmed(parts(), caller, booking_id, data)
         return HotAnswer.of(OK, msgspec.json.encode(booking_view(shown)), cache_control="no-store")

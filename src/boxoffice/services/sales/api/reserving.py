@@ -9,13 +9,12 @@ from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
 from msgspec import Meta
 
 from boxoffice.kernel.ids import EventId, SeatId
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller, TokenVerifier
-from boxoffice.runtime.hotpaths import Answer, Call, Head, HotPath
+from boxoffice.runtime.hotpaths import Answer, Call, Head, HotPath, reader
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.services.sales.api.parts import Parts, PublicId, call_of
 from boxoffice.services.sales.domain.access_code import MAX_TYPED
@@ -77,16 +76,15 @@ def asked(
 
 def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
     """Build the hot path; ``parts`` are asked for at each call, as they are opened later."""
-    read = msgspec.json.Decoder(ReserveBody).decode
+    read = reader(ReserveBody)
 
     async def reserve(call: Call) -> Answer | None:
         token = call.bearer()
         if token is None:
             return None
         caller = await verifier.caller(token)
-        try:
-            data = read(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        data = read(call.body)
+        if data is None:
             return None
         return _held(await reserved(parts(), data, caller, call.header(b"idempotency-key"), call.body))
 
@@ -95,11 +93,8 @@ def hot_path(parts: Callable[[], Parts], verifier: TokenVerifier) -> HotPath:
         caller = None if token is None else verifier.known(token)
         if caller is None:
             return None
-        try:
-            data = read(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            return None
-        if data.access_code is not None:
+        data = read(call.body)
+        if data is None or data.access_code is not None:
             return None
         return parts().holds.place_at_once(*asked(data, caller, call.header(b"idempotency-key"), call.body))
 
