@@ -124,10 +124,9 @@ def an_event(shop: Shop) -> tuple[int, list[int]]:
 def some_buyers(shop: Shop, seed: int) -> list[Buyer]:
     buyers = []
     for number in range(BUYERS):
-        name = f"buyer-{secrets.token_hex(4)}"
-        client, user = shop.new_customer(name)
+        client, user = shop.new_customer("buyer")
         client.timeout = httpx.Timeout(10)
-        buyers.append(Buyer(f"{name}@example.org", user["id"], f"{name}-long-enough-1", client, seed * 100 + number))
+        buyers.append(Buyer(user["email"], user["id"], "buyer-long-enough-1", client, seed * 100 + number))
     return buyers
 
 

@@ -1,6 +1,7 @@
 """A whole shop as a user starts it: ``boxoffice up`` in a process of its own, with its own data folder and port."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -115,8 +116,8 @@ class Shop:
         return client
 
     def new_customer(self, name: str) -> tuple[httpx.Client, dict[str, Any]]:
-        """Register a customer of that name and log in."""
-        email = f"{name}@example.org"
+        """Register a customer and log in; the address has a part of its own, so tests may name theirs alike."""
+        email = f"{name}-{secrets.token_hex(4)}@example.org"
         body = {"name": name, "email": email, "password": f"{name}-long-enough-1"}
         with self.client() as anyone:
             answer = anyone.post("/auth/register", json=body)
