@@ -117,7 +117,10 @@ class Crowd:
 
 
 def picker(asked: dict[str, Any]) -> Pick:
-    """Choose seats: ``each`` once, event after event; ``across`` the events at random; the ``last`` at random."""
+    """Choose seats: ``each`` once, event after event in their order, or ``mixed`` in none; or ``across`` the events.
+
+    The ``last`` are chosen at random, again and again.
+    """
     events: list[int] = asked["events"]
     seats: int = asked["seats"]
     dice = random.Random(4)
@@ -126,6 +129,9 @@ def picker(asked: dict[str, Any]) -> Pick:
         return lambda: (events[0], first + dice.randrange(seats))
     if asked["pick"] == "each":
         plan: Iterator[tuple[int, int]] = ((event, first_seat(event) + n) for event in events for n in range(seats))
+    elif asked["pick"] == "mixed":
+        order = dice.sample(range(seats), seats)
+        plan = ((event, first_seat(event) + n) for event in events for n in order)
     else:
         dice.shuffle(events)
         plan = ((event, first_seat(event) + n) for n in range(seats) for event in events)

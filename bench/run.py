@@ -31,10 +31,10 @@ Group = Callable[[House, Say, Left], Awaitable[Findings]]
 
 GROUPS: dict[str, tuple[Group, float]] = {
     "holds": (holds, 90), "race": (race, 65), "http": (http, 110), "orders": (orders, 110), "ga": (ga, 60),
-    "growth": (growth, 75), "live": (live, 70), "reading": (reading, 30), "parts": (parts, 20),
+    "growth": (growth, 150), "live": (live, 70), "reading": (reading, 30), "parts": (parts, 20),
     "resting": (resting, 25), "finding": (finding, 20),
 }  # fmt: skip
-"""Each group, and the seconds after which it begins no further round: together some twelve minutes."""
+"""Each group, and the seconds after which it begins no further round: together some thirteen minutes."""
 console = Console()
 
 

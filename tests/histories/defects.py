@@ -54,7 +54,7 @@ DEFECTS = {
     ),
     "an idempotency key is not looked up": Defect(
         routines=[
-            (HOLDS, "WHERE i.key IS NULL", "WHERE true"),
+            (HOLDS, "i.key = r.key) IS NULL", "i.key = r.key) IS NULL OR true"),
             (HOLDS, f"(p_key[c.req] IS NULL OR (p_user[c.req], p_key[c.req]) {_WITH_KEY})", "true"),
             (HOLDS, f"p_key[o.req] IS NULL OR (p_user[o.req], p_key[o.req]) {_WITH_KEY}", "true"),
         ]

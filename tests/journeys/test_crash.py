@@ -5,7 +5,6 @@ ledger, which is a program of its own, agrees to the cent: captured = value of l
 """
 
 import random
-import secrets
 import threading
 import time
 from collections import Counter

@@ -384,8 +384,7 @@ BEGIN
   SELECT array_agg(r.req::int), bool_or(t.no_orphans) INTO fresh, guards_singles
     FROM unnest(p_event, p_user, p_key) WITH ORDINALITY r(event_id, user_id, key, req)
     CROSS JOIN LATERAL (SELECT e.no_orphans FROM event_terms e WHERE e.event_id = r.event_id AND is_on_sale(e) OFFSET 0) t
-    LEFT JOIN idempotency_keys i ON i.principal = r.user_id AND i.key = r.key
-   WHERE i.key IS NULL;
+   WHERE (SELECT true FROM idempotency_keys i WHERE i.principal = r.user_id AND i.key = r.key) IS NULL;
 
   SELECT array_agg(c.req), array_agg(c.seat_id) INTO c_req, c_seat FROM (
     SELECT w.req, s.seat_id
@@ -430,7 +429,8 @@ BEGIN
     FROM unnest(whole) w(req) JOIN counted k ON k.event_id = p_event[w.req] AND k.user_id = p_user[w.req];
 
   -- Nothing here joins two results of the batch row by row: a batch of a hundred would be ten thousand pairs. OFFSET 0
-  -- keeps each look at event_terms one by primary key, however few events there were when the plan was made.
+  -- keeps each look at event_terms one by primary key, however few events there were when the plan was made; for keys
+  -- a subquery does (above).
   WITH seat AS MATERIALIZED (
     SELECT c.req, s.event_id, s.seat_id, s.price_minor, s.currency,
            shown_place(l, s.price_minor, s.currency) AS shown, told_place(l, s.price_minor, s.currency) AS told

@@ -219,7 +219,7 @@ BEGIN
       SELECT a.area FROM ga_areas a WHERE a.event_id = r.event_id AND (r.area IS NULL OR a.area = r.area)
        ORDER BY a.n_free >= r.n DESC, a.first_place LIMIT 1) a
    WHERE is_on_sale(t) AND (r.key IS NULL
-      OR NOT EXISTS (SELECT FROM idempotency_keys i WHERE i.principal = r.user_id AND i.key = r.key));
+      OR (SELECT true FROM idempotency_keys i WHERE i.principal = r.user_id AND i.key = r.key) IS NULL);
 
   -- Where there is not enough, holds that ran out are ended here and now; and an early no to who would get nothing anyway.
   FOR short IN

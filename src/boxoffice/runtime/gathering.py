@@ -16,8 +16,19 @@ from boxoffice.runtime.tasks import end
 Ask = TypeVar("Ask")
 Answer = TypeVar("Answer")
 
+FEW = 8
+"""Requests that one lane takes even when another is idle: beyond, the lanes share what there is to do."""
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that may be decided together."""
+
+
+def fair_share(there: int, *, lanes: int, most: int) -> int:
+    """Tell how many of all who wait or are being decided one batch may have, so that no lane idles beside a full one.
+
+    >>> fair_share(64, lanes=2, most=128), fair_share(10, lanes=2, most=128), fair_share(900, lanes=2, most=128)
+    (32, 8, 128)
+    """
+    return min(most, max(FEW, -(-there // lanes)))
 
 
 class LeftUnansweredError(RuntimeError):
@@ -70,6 +81,7 @@ class Gathering(Generic[Ask, Answer]):
         self._line: deque[Waiting[Ask, Answer]] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: set[Hashable] = set()
+        self._being_decided = 0
         self._is_called = False
 
     @asynccontextmanager
@@ -103,12 +115,14 @@ class Gathering(Generic[Ask, Answer]):
             batch = self._next_batch()
             if not batch:
                 return
+            self._being_decided += len(batch)
             task = asyncio.create_task(self._run(batch), name="gathering")
             self._running.add(task)
             task.add_done_callback(partial(self._done, batch))
 
     def _done(self, batch: list[Waiting[Ask, Answer]], task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
+        self._being_decided -= len(batch)
         if self._apart is not None:
             for waiting in batch:
                 self._claimed.difference_update(self._apart(waiting.ask))
@@ -130,8 +144,9 @@ class Gathering(Generic[Ask, Answer]):
 
     def _next_batch(self) -> list[Waiting[Ask, Answer]]:
         line, apart = self._line, self._apart
+        most = fair_share(len(line) + self._being_decided, lanes=self._lanes, most=self._most)
         if apart is None:
-            return [line.popleft() for _ in range(min(len(line), self._most))]
+            return [line.popleft() for _ in range(min(len(line), most))]
         batch: list[Waiting[Ask, Answer]] = []
         passed: list[Waiting[Ask, Answer]] = []
         claimed = self._claimed
@@ -145,7 +160,7 @@ class Gathering(Generic[Ask, Answer]):
                 claimed |= marks
             else:
                 passed.append(waiting)
-            if len(batch) == self._most:
+            if len(batch) == most:
                 break
         line.extendleft(reversed(passed))
         return batch

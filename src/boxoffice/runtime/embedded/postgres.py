@@ -35,7 +35,8 @@ SETTINGS = {
     "wal_level": "logical",
     "max_slot_wal_keep_size": "1GB",  # a forgotten replication slot must not fill the disk
     "max_connections": "200",  # every service's pool in one process, jobs, and somebody with psql
-    "shared_buffers": "128MB",
+    "shared_buffers": "256MB",  # the seats of some thousand events; what is not touched takes no memory
+    "min_wal_size": "256MB",  # log files kept for use again: making a new one stops every writer for some 50 ms
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_error_statement": "panic",  # statements and details may carry what people typed

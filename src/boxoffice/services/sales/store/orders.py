@@ -22,15 +22,13 @@ LOCK_OWN = SELECTED + " WHERE o.order_id = $1 AND o.user_id = $2 FOR UPDATE OF o
 SEEN = SELECTED + " WHERE o.order_id = $1 AND (o.user_id = $2 OR t.organisation_id = ANY ($3::uuid[]))"
 LOCK_VISIBLE = SEEN + " FOR UPDATE OF o"
 OF_USER = SELECTED + " WHERE o.user_id = $1 ORDER BY o.created_at DESC, o.order_id OFFSET $2 LIMIT $3"
-OF_EVENT = (
-    SELECTED + " WHERE o.event_id = $1 AND t.organisation_id = ANY ($2::uuid[])"
-    " ORDER BY o.created_at DESC, o.order_id OFFSET $3 LIMIT $4"
-)
-
-COUNT_OF_EVENT = """
-SELECT count(*) FROM orders o JOIN event_terms t USING (event_id)
-WHERE o.event_id = $1 AND t.organisation_id = ANY ($2::uuid[])
+THEIRS = """
+WHERE o.event_id = $1 AND (o.state <> 'held' OR o.state = 'held') AND t.organisation_id = ANY ($2::uuid[])
 """
+"""An event's orders, by both states by name: each has an index of its own, so that placing a hold costs less."""
+OF_EVENT = SELECTED + THEIRS + " ORDER BY o.created_at DESC, o.order_id OFFSET $3 LIMIT $4"
+COUNTED = "SELECT count(*) FROM orders o JOIN event_terms t USING (event_id)"
+COUNT_OF_EVENT = COUNTED + THEIRS
 
 MOVE = """
 UPDATE orders SET state = $3, version = version + 1,

@@ -16,6 +16,7 @@ import asyncpg
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import EventId, OrderId, SeatId
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
+from boxoffice.runtime.gathering import fair_share
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
@@ -68,6 +69,7 @@ class HoldDesk:
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: set[object] = set()
         self._busy = 0
+        self._being_decided = 0
         self._is_called = False
         self._places = PlaceDesk(database)
         self._best = BestDesk(database)
@@ -135,6 +137,7 @@ class HoldDesk:
         """Let go of what the batch claimed; whoever has no answer hears what went wrong."""
         self._running.discard(task)
         self._busy -= 1
+        self._being_decided -= len(batch)
         error = None if task.cancelled() else task.exception()
         for waiting in batch:
             self._claimed.difference_update(waiting.seats)
@@ -149,6 +152,7 @@ class HoldDesk:
         batch: list[Waiting] = []
         passed: list[Waiting] = []
         line, claimed = self._line, self._claimed
+        most = fair_share(len(line) + self._being_decided, lanes=self._lanes, most=self._most)
         persons: set[object] = set()
         for _ in range(min(len(line), self._most * LOOK_AHEAD)):
             waiting = line.popleft()
@@ -164,8 +168,9 @@ class HoldDesk:
             waiting.is_in_line = False
             batch.append(waiting)
             persons.update(waiting.persons)
-            if len(batch) == self._most:
+            if len(batch) == most:
                 break
+        self._being_decided += len(batch)
         line.extendleft(reversed(passed))
         claimed.update(persons)
         for waiting in batch:
