@@ -21,7 +21,7 @@ from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages import catalog
 from boxoffice.contracts.messages.sales import ORDER_TOPIC
 from boxoffice.runtime import inbox
-from boxoffice.runtime.bus import Bus, Consumer
+from boxoffice.runtime.bus import Consumer, StreamBus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.relay import Relay
 from boxoffice.services.sales.usecases import confirm_order, settle_payment
@@ -82,7 +82,7 @@ async def a_consumer_dies_within_its_effect(messages: int, room: Room) -> None:
         await till.hold(1)
     steps = Steps(die_at=2)
     async with Redis.from_url(room.redis_url) as redis:
-        bus = Bus(redis)
+        bus = StreamBus(redis)
         relay = Relay(service="sales", database=till.database, bus=bus)
         while await relay.carry_once():
             pass
@@ -160,16 +160,16 @@ async def messages_come_out_of_order(room: Room) -> None:
 
 ACKNOWLEDGED_LAST = """\
             if fields:
-                await self._take(consumer, fields[FIELD])
+                await take.one(fields[FIELD])
             await self.redis.xack(topic, consumer.name, entry_id)
 """
 ACKNOWLEDGED_FIRST = """\
             await self.redis.xack(topic, consumer.name, entry_id)
             if fields:
-                await self._take(consumer, fields[FIELD])
+                await take.one(fields[FIELD])
 """
 
-TOGETHER = "        if len(raws) > 1 and await self._take_together(consumer, raws):\n"
+TOGETHER = "        if len(raws) > 1 and await take.together(raws):\n"
 ACKNOWLEDGED_FIRST_TOGETHER = """\
         if len(raws) > 1:
             await self.redis.xack(topic, consumer.name, *[entry_id for entry_id, _ in entries])
@@ -203,13 +203,13 @@ MUTANTS = [
             Case(
                 name="one message",
                 attack=partial(a_consumer_dies_within_its_effect, 1),
-                breaks=[code(Bus._read_once, ACKNOWLEDGED_LAST, ACKNOWLEDGED_FIRST)],
+                breaks=[code(StreamBus._read_once, ACKNOWLEDGED_LAST, ACKNOWLEDGED_FIRST)],
                 seen_by="effects",
             ),
             Case(
                 name="many together",
                 attack=partial(a_consumer_dies_within_its_effect, MANY),
-                breaks=[code(Bus._read_once, TOGETHER, ACKNOWLEDGED_FIRST_TOGETHER + TOGETHER)],
+                breaks=[code(StreamBus._read_once, TOGETHER, ACKNOWLEDGED_FIRST_TOGETHER + TOGETHER)],
                 seen_by="effects",
             ),
         ],

@@ -46,6 +46,10 @@ class Settings:
     database_pool_size: int = _setting("Connections per service and process.", 10)
     redis_url: str = _setting("Redis or Valkey URL: bus, cache, limits.", "", secret=True)
 
+    bus_url: str = _setting(
+        "Message bus: kafka://host:port (several with commas between); empty: streams on the Redis URL.", ""
+    )
+
     identity_url: str = _setting("Where identity is reached by the other processes.", "")
     catalog_url: str = _setting("Where catalog is reached.", "")
     search_url: str = _setting("Where search is reached.", "")

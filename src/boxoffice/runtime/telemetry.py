@@ -44,6 +44,7 @@ LIVE_SECONDS = Histogram(
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
 )  # fmt: skip
 OUTBOX_AGE = Gauge("boxoffice_outbox_oldest_seconds", "Age of the oldest record not yet on the bus.", ["service"])
+CONSUMER_LAG = Gauge("boxoffice_consumer_lag", "Messages that a consumer has yet to take.", ["consumer", "topic"])
 MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and outcome.", ["consumer", "outcome"])
 HOLDS_TOGETHER = Histogram(
     "boxoffice_holds_together", "Requests that one call to the database decided.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)

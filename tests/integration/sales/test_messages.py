@@ -9,7 +9,7 @@ from tests.support.sales import EVENT, SIGNER, buy, event_fact, hold, put_on_sal
 
 from boxoffice.contracts.messages.sales import SEED_TOPICS, OrderFact, SaleFact
 from boxoffice.kernel.money import EXPONENTS, Money
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import StreamBus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.relay import Relay
 from boxoffice.services.sales.store import terms
@@ -93,7 +93,7 @@ class TestSeedTopics:
         seats = await put_on_sale(database, 2)
         order_id, _, _ = await buy(database, seats)
         async with Redis.from_url(redis_url) as redis:
-            bus = Bus(redis)
+            bus = StreamBus(redis)
             relay = Relay(service="sales", database=database, bus=bus, copies=SEED_TOPICS)
             while await relay.carry_once():
                 pass

@@ -22,7 +22,7 @@ from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages import catalog, sales
 from boxoffice.contracts.messages.catalog import EventFact
 from boxoffice.contracts.messages.sales import SaleFact
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import StreamBus
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search.app import build, rebuild_alone
@@ -115,9 +115,9 @@ def peers(stand_in: StandInCatalog) -> Peers:
 
 
 @pytest.fixture
-async def bus(redis_url: str) -> AsyncIterator[Bus]:
+async def bus(redis_url: str) -> AsyncIterator[StreamBus]:
     async with Redis.from_url(redis_url) as redis:
-        yield Bus(redis)
+        yield StreamBus(redis)
 
 
 def generations(folder: Path) -> set[str]:
@@ -134,7 +134,7 @@ def cut_short(folder: Path, damage: str) -> None:
             path.write_bytes(path.read_bytes()[:40])
 
 
-async def publish(bus: Bus, envelopes: Sequence[Envelope]) -> None:
+async def publish(bus: StreamBus, envelopes: Sequence[Envelope]) -> None:
     for start in range(0, len(envelopes), 500):
         assert await bus.publish(envelopes[start : start + 500], mark=("test", "0"), after=await bus.mark("test"))
 
@@ -147,14 +147,14 @@ async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
 
 
 class TestFeed:
-    async def test_takes_all_the_concerts_within_seconds(self, tmp_path: Path, redis_url: str, bus: Bus) -> None:
+    async def test_takes_all_the_concerts_within_seconds(self, tmp_path: Path, redis_url: str, bus: StreamBus) -> None:
         await publish(bus, [told(fact, 1) for fact in concert_facts()])
         started = time.monotonic()
         async with running(tmp_path, redis_url, StandInCatalog()) as shop:
             await until(lambda: _is(shop.total(), 3_540), "all concerts are found")
         assert time.monotonic() - started < PATIENCE_S
 
-    async def test_follows_an_event_through_its_life(self, tmp_path: Path, redis_url: str, bus: Bus) -> None:
+    async def test_follows_an_event_through_its_life(self, tmp_path: Path, redis_url: str, bus: StreamBus) -> None:
         async with running(tmp_path, redis_url, StandInCatalog()) as shop:
             await publish(bus, [told(event(1, name="Gala", status="draft"), 1)])
             await publish(bus, [told(event(1, name="Gala"), 2)])
@@ -174,7 +174,7 @@ class TestFeed:
             await until(lambda: _is(shop.total(q="gala"), 0), "a deleted event is gone, whatever comes late")
 
     async def test_a_poison_message_does_not_stop_its_neighbours(
-        self, tmp_path: Path, redis_url: str, bus: Bus
+        self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         spoiled = msgspec.structs.replace(told(event(2), 1), body=msgspec.Raw(b'{"eventId": "none"}'))
         await publish(bus, [told(event(1), 1), spoiled, told(event(3), 1)])
@@ -182,7 +182,7 @@ class TestFeed:
             await until(lambda: _is(shop.total(), 2), "both neighbours are found")
 
     async def test_a_second_process_reads_and_takes_over_when_the_first_is_gone(
-        self, tmp_path: Path, redis_url: str, bus: Bus
+        self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         folder = tmp_path / "index"
         async with running(folder, redis_url, StandInCatalog()) as first:
@@ -196,7 +196,7 @@ class TestFeed:
             await publish(bus, [told(event(3), 1)])
             await until(lambda: _is(second.total(), 3), "the second process writes now")
 
-    async def test_waits_for_the_lock_of_another_process(self, tmp_path: Path, redis_url: str, bus: Bus) -> None:
+    async def test_waits_for_the_lock_of_another_process(self, tmp_path: Path, redis_url: str, bus: StreamBus) -> None:
         program = (
             "import sys, time\nfrom pathlib import Path\n"
             "from boxoffice.services.search.providers.shelf import Shelf\n"
@@ -225,7 +225,9 @@ class TestFeed:
 
 
 class TestRebuild:
-    async def test_happens_by_itself_when_there_is_no_index(self, tmp_path: Path, redis_url: str, bus: Bus) -> None:
+    async def test_happens_by_itself_when_there_is_no_index(
+        self, tmp_path: Path, redis_url: str, bus: StreamBus
+    ) -> None:
         stand_in = StandInCatalog({1: (event(1), 3), 2: (event(2), 1)})
         on_sale = SaleFact(event_id=1, state="sold_out", capacity=100, free=0)
         await publish(bus, [told(on_sale, 5)])
@@ -253,7 +255,7 @@ class TestRebuild:
             await until(lambda: _found(shop, 5), "the index is there again")
 
     async def test_switches_while_readers_read_and_messages_arrive(
-        self, tmp_path: Path, redis_url: str, bus: Bus
+        self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         stand_in = StandInCatalog({fact.event_id: (fact, 1) for fact in concert_facts()[:1_500]})
         async with running(tmp_path, redis_url, stand_in) as shop:
@@ -275,7 +277,7 @@ class TestRebuild:
             assert generations(tmp_path) != before
 
     async def test_drops_what_the_catalog_no_longer_lists_and_keeps_the_sales(
-        self, tmp_path: Path, redis_url: str, bus: Bus
+        self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         stand_in = StandInCatalog({1: (event(1), 1), 2: (event(2), 1)})
         async with running(tmp_path, redis_url, stand_in) as shop:

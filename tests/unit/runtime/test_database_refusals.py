@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from boxoffice.runtime.bus import _is_away
+from boxoffice.runtime.bus.taking import is_away
 from boxoffice.runtime.database import DatabaseUnavailableError, speaking_plainly
 
 AWAY = [
@@ -23,7 +23,7 @@ class TestDatabaseRefusals:
     def test_say_that_the_database_is_away_and_keep_a_message_waiting(self, raised: Exception) -> None:
         with pytest.raises(DatabaseUnavailableError) as refused, speaking_plainly():
             raise raised
-        assert _is_away(refused.value)
+        assert is_away(refused.value)
 
     def test_leave_alone_what_is_a_defect_of_ours(self) -> None:
         with pytest.raises(asyncpg.UndefinedTableError), speaking_plainly():

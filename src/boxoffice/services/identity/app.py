@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import TokenVerifier
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import open_bus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.jobs import running
 from boxoffice.runtime.limits import Limiter
@@ -44,7 +44,8 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             limiter = await stack.enter_async_context(Limiter.open(settings.redis_url))
             redis = Redis.from_url(settings.redis_url)
             stack.push_async_callback(redis.aclose)
-            relay = Relay(service=SERVICE, database=database, bus=Bus(redis))
+            bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
+            relay = Relay(service=SERVICE, database=database, bus=bus)
             app.state.database = database
             app.state.parts = api_parts.Parts(
                 database=database,

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from boxoffice.runtime import jobs as timers
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import TokenVerifier
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import open_bus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
@@ -34,7 +34,11 @@ def build(settings: Settings, peers: Peers) -> Litestar:
         ):
             app.state.database = database
             post = Post(database=database, server=mail_server(settings), sender=sender(settings))
-            async with Bus(redis).consuming([consumer(database)]), timers.running(jobs(post)):
+            async with (
+                open_bus(settings.bus_url, redis) as bus,
+                bus.consuming([consumer(database)]),
+                timers.running(jobs(post)),
+            ):
                 yield
 
     async def database_answers() -> None:

@@ -16,7 +16,7 @@ from boxoffice.contracts.messages.sales import SEED_TOPICS
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.barcodes import KeyRing
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import open_bus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.hotpaths import HotPath
 from boxoffice.runtime.jobs import running
@@ -174,7 +174,7 @@ async def _sell(stack: AsyncExitStack, settings: Settings, opened: Parts) -> Non
     database = opened.database
     redis = Redis.from_url(settings.redis_url)
     stack.push_async_callback(redis.aclose)
-    bus = Bus(redis)
+    bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
     relay = Relay(
         service=SERVICE, database=database, bus=bus, copies=SEED_TOPICS,
         notice=consumers.own_orders(database, opened.houses),

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 
 from boxoffice.runtime import jobs, web
 from boxoffice.runtime.authn import TokenVerifier
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import open_bus
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search import api
@@ -32,7 +32,8 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             stack.callback(shelf.close)
             redis = Redis.from_url(settings.redis_url)
             stack.push_async_callback(redis.aclose)
-            bus, intake = Bus(redis), Intake(shelf)
+            bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
+            intake = Intake(shelf)
             keeper = Keeper(
                 shelf=shelf,
                 intake=intake,
@@ -68,8 +69,8 @@ async def rebuild_alone(settings: Settings, peers: Peers, *, progress: Progress)
     try:
         if not shelf.writing:
             raise IndexInUseError("a search process runs and writes to this index")
-        async with Redis.from_url(settings.redis_url) as redis:
-            retained = retained_sales(Bus(redis))
+        async with Redis.from_url(settings.redis_url) as redis, open_bus(settings.bus_url, redis) as bus:
+            retained = retained_sales(bus)
             return await rebuild(shelf, Intake(shelf), peers=peers, retained=retained, progress=progress)
     finally:
         shelf.close()

@@ -1,4 +1,4 @@
-"""The message bus: Valkey (or Redis) streams, one stream per topic, one consumer group per consumer.
+"""The message bus on Valkey (or Redis) streams, one stream per topic, one consumer group per consumer.
 
 Delivery is at least once and in the order of the stream; consumers note what they took in their inbox (I8). Messages of
 one key stay in order: one relay writes, and of the processes that run a consumer one reads (a lease). A stream is never
@@ -6,21 +6,22 @@ trimmed past what a consumer has yet to take; when one is too far behind, publis
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import partial
+from typing import Any
 
-import asyncpg
 import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from boxoffice.contracts.envelope import Envelope
-from boxoffice.kernel.errors import Category, DomainError
+from boxoffice.runtime.bus import taking
+from boxoffice.runtime.bus.lag import watched
+from boxoffice.runtime.bus.seam import Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.lease import Lease
 from boxoffice.runtime.tasks import end
-from boxoffice.runtime.telemetry import MESSAGES, begin_trace, log
+from boxoffice.runtime.telemetry import log
 
 MAX_STREAM_LENGTH = 100_000
 """What a stream keeps when everybody took it: about 100 MB a topic at 1 kB."""
@@ -28,13 +29,7 @@ FULL_STREAM_LENGTH = 500_000
 """What a stream holds while a consumer is behind; beyond that the outbox waits."""
 TRIM_EVERY = 1_000
 """Messages of a topic between two looks at its length."""
-READ_COUNT = 100
 BLOCK_MS = 2_000
-TRIES = 5
-"""After this many a message is poison: it goes to the dead-letter stream and the stream goes on."""
-RETRY_PAUSE_S = 0.5
-AWAY_PAUSE_S = 5.0
-"""Longest pause while something that a consumer needs is away; its message waits however long that takes."""
 STANDBY_S = 1.0
 """How often a process that stands by asks whether the reader is gone."""
 FIELD = b"m"
@@ -52,35 +47,8 @@ The messages come as one argument in MessagePack, for the same reason: the clien
 
 _log = log(__name__)
 
-Take = Callable[[Envelope], Awaitable[None]]
-TakeMany = Callable[[Sequence[Envelope]], Awaitable[None]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consumer:
-    """``take`` must be idempotent: it gets every message of the topics at least once.
-
-    With ``take_many`` messages of one read (at most ``READ_COUNT`` a topic, in order) are taken in one effect; when it
-    fails they are taken again one by one, so that one poison message does not stop its neighbours.
-    """
-
-    name: str
-    topics: Sequence[str]
-    take: Take
-    take_many: TakeMany | None = None
-    replaces: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """By topic, consumers that are no more: what they never take would keep the stream from being trimmed."""
-
-
-class BusFullError(DomainError):
-    """A consumer is so far behind that no more is published; the outbox keeps what there is."""
-
-    code: ClassVar[str] = "runtime.bus_full"
-    category: ClassVar[Category] = Category.UNAVAILABLE
-    title: ClassVar[str] = "A consumer is too far behind"
-
-
-class Bus:
+class StreamBus(Bus):
     """Publishes envelopes and runs consumers on one Valkey server."""
 
     def __init__(self, redis: "Redis") -> None:
@@ -89,13 +57,7 @@ class Bus:
         self._append = redis.register_script(APPEND)
 
     async def publish(self, envelopes: Sequence[Envelope], *, mark: tuple[str, str], after: str | None) -> bool:
-        """Append messages to their streams and set ``mark`` (key, value), all of it or nothing.
-
-        Nothing, and false, when the mark is not ``after`` any more: the server was emptied or replaced meanwhile, and
-        what it forgot has to be carried first.
-
-        :raises BusFullError: when a consumer is too far behind.
-        """
+        """Append messages to their streams and set the mark in one atomic step; see the seam."""
         for topic in {envelope.topic for envelope in envelopes}:
             await self._make_room(topic)
         key, value = mark
@@ -114,9 +76,7 @@ class Bus:
         length = await self.redis.xlen(topic)
         if length > MAX_STREAM_LENGTH:
             groups: Any = await self.redis.xinfo_groups(topic)
-            behind = max(
-                (group["pending"] + (length if group["lag"] is None else group["lag"]) for group in groups), default=0
-            )
+            behind = max((_behind(group, length) for group in groups), default=0)
             if behind < MAX_STREAM_LENGTH:
                 await self.redis.xtrim(topic, maxlen=MAX_STREAM_LENGTH, approximate=True)
             elif length > FULL_STREAM_LENGTH:
@@ -125,14 +85,43 @@ class Bus:
 
     async def retained(self, topic: str) -> AsyncIterator[Envelope]:
         """Read again what a topic's stream still keeps, oldest first, without acknowledging anything."""
+        async for _, raw in self._entries(topic):
+            yield _read(raw)
+
+    async def _entries(self, topic: str) -> AsyncIterator[tuple[bytes, bytes]]:
         after = b"-"
         while True:
-            entries: Any = await self.redis.xrange(topic, min=after, count=READ_COUNT)
+            entries: Any = await self.redis.xrange(topic, min=after, count=taking.READ_COUNT)
             if not entries:
                 return
             for entry_id, fields in entries:
-                yield msgspec.json.decode(fields[FIELD], type=Envelope)
+                yield entry_id, fields[FIELD]
                 after = b"(" + entry_id
+
+    async def behind(self, consumer: str, topic: str) -> int | None:
+        """Count what a consumer has yet to take, what it was given and did not acknowledge included."""
+        if not await self.redis.exists(topic):
+            return None
+        groups: Any = await self.redis.xinfo_groups(topic)
+        mine = next((group for group in groups if _text(group["name"]) == consumer), None)
+        return None if mine is None else _behind(mine, await self.redis.xlen(topic))
+
+    async def dead_letters(self, consumer: str) -> AsyncIterator[DeadLetter]:
+        """Read a consumer's dead letters, oldest first."""
+        async for entry_id, raw in self._entries(dead_letter_topic(consumer)):
+            try:
+                envelope = _read(raw)
+            except msgspec.DecodeError:
+                envelope = None
+            yield DeadLetter(position=entry_id.decode(), envelope=envelope, size=len(raw))
+
+    async def replay(self, consumer: str, letter: DeadLetter) -> None:
+        """Append a dead letter to its stream once more and drop it, in one atomic step."""
+        assert letter.envelope is not None
+        async with self.redis.pipeline(transaction=True) as both:
+            both.xadd(letter.envelope.topic, {FIELD: msgspec.json.encode(letter.envelope)})
+            both.xdel(dead_letter_topic(consumer), letter.position)
+            await both.execute()
 
     async def mark(self, key: str) -> str | None:
         """Read how far a relay has published; none on an empty server."""
@@ -143,7 +132,8 @@ class Bus:
         """Run consumers while inside; a message is acknowledged after its effect only."""
         tasks = [asyncio.create_task(self._consume(consumer), name=consumer.name) for consumer in consumers]
         try:
-            yield
+            async with watched(self, consumers):
+                yield
         finally:
             await end(tasks)
 
@@ -157,10 +147,10 @@ class Bus:
                 await asyncio.sleep(STANDBY_S)
             except (RedisError, OSError) as error:
                 _log.warning("consumer.waits", consumer=consumer.name, error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(RETRY_PAUSE_S)
+                await asyncio.sleep(taking.RETRY_PAUSE_S)
             except Exception as error:  # noqa: BLE001 - a consumer that stopped for good would be noticed by nobody
                 _log.exception("consumer.failed", consumer=consumer.name, error=type(error).__name__)
-                await asyncio.sleep(AWAY_PAUSE_S)
+                await asyncio.sleep(taking.AWAY_PAUSE_S)
 
     async def _read(self, consumer: Consumer, lease: Lease) -> None:
         """Read while the lease lasts; first what this group was given before a crash, then what is new."""
@@ -184,60 +174,35 @@ class Bus:
             consumer.name,
             consumer.name,
             dict.fromkeys(consumer.topics, "0" if from_pending else ">"),
-            count=READ_COUNT,
+            count=taking.READ_COUNT,
             block=BLOCK_MS,
         )
-        taken = 0
+        taken, take = 0, taking.Taking(consumer, read=_read, set_aside=partial(self._set_aside, consumer.name))
         for topic, entries in _streams(answer):
             taken += len(entries)
             # An entry without fields was trimmed after it was given to this group; its outbox record was carried again.
             raws = [fields[FIELD] for _, fields in entries if fields]
-            if len(raws) > 1 and await self._take_together(consumer, raws):
+            if len(raws) > 1 and await take.together(raws):
                 await self.redis.xack(topic, consumer.name, *[entry_id for entry_id, _ in entries])
                 continue
             for entry_id, fields in entries:
                 if fields:
-                    await self._take(consumer, fields[FIELD])
+                    await take.one(fields[FIELD])
                 await self.redis.xack(topic, consumer.name, entry_id)
         return from_pending and taken > 0
 
-    async def _take_together(self, consumer: Consumer, raws: Sequence[bytes]) -> bool:
-        """Take messages in one effect; false when the consumer cannot, or failed: then each goes on its own."""
-        if consumer.take_many is None:
-            return False
-        try:
-            envelopes = [msgspec.json.decode(raw, type=Envelope) for raw in raws]
-            begin_trace(envelopes[-1].trace if envelopes else None)
-            await consumer.take_many(envelopes)
-        except Exception as error:  # noqa: BLE001 - whatever it was, taking them one by one finds the poison
-            _log.exception("messages.failed", consumer=consumer.name, count=len(raws), error=type(error).__name__)
-            return False
-        MESSAGES.labels(consumer.name, "ok").inc(len(raws))
-        return True
+    async def _set_aside(self, consumer: str, raw: bytes) -> None:
+        await self.redis.xadd(dead_letter_topic(consumer), {FIELD: raw}, maxlen=MAX_STREAM_LENGTH, approximate=True)
 
-    async def _take(self, consumer: Consumer, raw: bytes) -> None:
-        """Take one message: again while something is away, a few times when it fails, then it is set aside."""
-        attempt = 0
-        while attempt < TRIES:
-            try:
-                envelope = msgspec.json.decode(raw, type=Envelope)
-                begin_trace(envelope.trace)
-                await consumer.take(envelope)
-            except Exception as error:  # noqa: BLE001 - a poison message must not stop the stream; it is kept and counted
-                away = _is_away(error)
-                attempt += 0 if away else 1
-                MESSAGES.labels(consumer.name, "failed").inc()
-                _log.warning(
-                    "message.failed", consumer=consumer.name, attempt=attempt, away=away,
-                    error=f"{type(error).__name__}: {error}", exc_info=not away,
-                )  # fmt: skip
-                await asyncio.sleep(AWAY_PAUSE_S if away else RETRY_PAUSE_S * attempt)
-            else:
-                MESSAGES.labels(consumer.name, "ok").inc()
-                return
-        MESSAGES.labels(consumer.name, "dead").inc()
-        _log.error("message.dead", consumer=consumer.name)
-        await self.redis.xadd(f"dead-letter.{consumer.name}", {FIELD: raw}, maxlen=MAX_STREAM_LENGTH, approximate=True)
+
+def _read(raw: bytes) -> Envelope:
+    return msgspec.json.decode(raw, type=Envelope)
+
+
+def _behind(group: Any, length: int) -> int:
+    """Count by a group's own figures; the server does not know the lag after some deletions: then all of it."""
+    waiting: int = group["pending"] + (length if group["lag"] is None else group["lag"])
+    return waiting
 
 
 def _text(value: Any) -> str | None:
@@ -249,12 +214,3 @@ def _streams(answer: Any) -> list[tuple[bytes, list[tuple[bytes, dict[bytes, byt
     if isinstance(answer, dict):
         return [(topic, [entry for part in parts for entry in part]) for topic, parts in answer.items()]
     return [(topic, list(entries)) for topic, entries in answer or []]
-
-
-def _is_away(error: Exception) -> bool:
-    """Whether something that the effect needs is away or busy, so that the message itself may be well."""
-    if isinstance(error, DomainError):
-        return error.category is Category.UNAVAILABLE
-    return isinstance(
-        error, OSError | TimeoutError | RedisError | asyncpg.PostgresConnectionError | asyncpg.InterfaceError
-    )

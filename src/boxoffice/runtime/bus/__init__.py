@@ -1,0 +1,31 @@
+"""The message bus: one seam, on streams of Valkey or Redis (the default) or on Kafka."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+
+from boxoffice.runtime.bus.seam import Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
+from boxoffice.runtime.bus.streams import StreamBus
+
+__all__ = ["Bus", "BusFullError", "Consumer", "DeadLetter", "StreamBus", "dead_letter_topic", "open_bus"]
+
+KAFKA = "kafka"
+
+
+@asynccontextmanager
+async def open_bus(bus_url: str, redis: "Redis") -> AsyncIterator[Bus]:
+    """Open the bus that ``BOXOFFICE_BUS_URL`` names, else the streams of ``redis``.
+
+    ``kafka://host:port,host:port``, with ``/name`` after it where several shops share a cluster: topics, groups and
+    claims begin with ``name.`` then.
+    """
+    if not bus_url:
+        yield StreamBus(redis)
+        return
+    from boxoffice.runtime.bus.kafka import KafkaBus  # its client is loaded where it is used
+
+    named = urlsplit(bus_url)
+    async with KafkaBus(named.netloc, shop=named.path.strip("/")) as bus:
+        yield bus
