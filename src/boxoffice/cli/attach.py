@@ -1,6 +1,6 @@
 """How a command reaches the databases: those of the environment, of the running shop, or engines of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,16 +13,20 @@ from boxoffice.runtime.settings import Settings, env_name, load
 
 @contextmanager
 def reaching(
-    data_dir: Path, *services: str, settings_file: Path | None = None, migrated: bool = True
+    data_dir: Path,
+    *services: str,
+    needs: Sequence[str] = (),
+    settings_file: Path | None = None,
+    migrated: bool = True,
 ) -> Iterator[Settings]:
-    """Give settings that reach the databases of ``services`` while inside.
+    """Give settings that reach the databases of ``services``, and have what else is in ``needs``, while inside.
 
     Order: the environment or the settings file, the shop that runs on the folder, engines started for this command.
 
     :raises EngineError: when engines of our own do not come up.
     :raises CommandError: when a shop is just starting or stopping.
     """
-    names = [f"{service}_database_url" for service in services]
+    names = [*needs, *(f"{service}_database_url" for service in services)]
     given = load(file=settings_file)
     if all(getattr(given, name) for name in names):
         yield given

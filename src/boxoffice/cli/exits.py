@@ -89,6 +89,7 @@ def _code_of_others(error: Exception) -> Exit | None:
         "NewerSchemaError": Exit.NEWER_DATA,
         "PartFailedError": Exit.PART_FAILED,
         "OperationalError": Exit.UNREACHABLE,
+        "KafkaConnectionError": Exit.UNREACHABLE,
     }
     if name in by_name:
         return by_name[name]

@@ -171,6 +171,7 @@ class TestPoison:
         async with bus.consuming(consumers):
             await until(lambda: len(well.effects) == 3 and len(ill.effects) == 2)
             is_repaired = True
+            assert await bus.stumbled() == ["ill"]
             [letter] = [letter async for letter in bus.dead_letters("ill")]
             await bus.replay("ill", letter)
             await until(lambda: len(ill.effects) == 3 and len(well.deliveries) == 4)

@@ -20,7 +20,7 @@ from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
 from boxoffice.runtime.bus.lag import watched
 from boxoffice.runtime.bus.records import envelope_of, headers_of
-from boxoffice.runtime.bus.seam import Bus, Consumer, DeadLetter, dead_letter_topic
+from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.bus.topics import MARKS, topic_of
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import log
@@ -171,12 +171,8 @@ class KafkaBus(Bus):
             NewTopic(self._name(name), topic.partitions, -1, {}, topic_configs=topic.configuration())
             for name, topic in ((name, topic_of(name)) for name in sorted(missing))
         ]
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
-        await admin.start()
-        try:
+        async with self._administering() as admin:
             answer = await admin.create_topics(wanted)
-        finally:
-            await admin.close()
         for name, code, *_ in answer.topic_errors:
             if code and for_code(code) is not TopicAlreadyExistsError:
                 raise for_code(code)(f"{name} could not be made")
@@ -246,12 +242,8 @@ class KafkaBus(Bus):
     async def behind(self, consumer: str, topic: str) -> int | None:
         """Count what lies behind a group's committed offsets (a transaction's end counts as one)."""
         await self._make({topic})
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
-        await admin.start()
-        try:
+        async with self._administering() as admin:
             committed = await admin.list_consumer_group_offsets(self._name(consumer))
-        finally:
-            await admin.close()
         mine = {
             one: meta.offset for one, meta in committed.items() if one.topic == self._name(topic) and meta.offset >= 0
         }
@@ -267,6 +259,22 @@ class KafkaBus(Bus):
             await reader.stop()
         left: int = sum(ends[one] - max(mine.get(one, 0), begins[one]) for one in partitions)
         return left
+
+    async def stumbled(self) -> list[str]:
+        """Name the consumers that have dead letters, or had some."""
+        async with self._administering() as admin:
+            topics = await admin.list_topics()
+        begins = self._name(DEAD_LETTER)
+        return sorted(topic.removeprefix(begins) for topic in topics if topic.startswith(begins))
+
+    @asynccontextmanager
+    async def _administering(self) -> AsyncIterator[AIOKafkaAdminClient]:
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
+        await admin.start()
+        try:
+            yield admin
+        finally:
+            await admin.close()
 
     async def dead_letters(self, consumer: str) -> AsyncIterator[DeadLetter]:
         """Read a consumer's dead letters, oldest first, but those that a later record says were replayed."""

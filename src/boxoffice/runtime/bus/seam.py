@@ -80,6 +80,10 @@ class Bus(ABC):
         """Count the messages of a topic that a consumer has yet to take; none when it never consumed it."""
 
     @abstractmethod
+    async def stumbled(self) -> list[str]:
+        """Name the consumers that have dead letters, or had some."""
+
+    @abstractmethod
     def dead_letters(self, consumer: str) -> AsyncIterator[DeadLetter]:
         """Read what a consumer could not take and nobody has replayed since, oldest first."""
 
@@ -91,6 +95,9 @@ class Bus(ABC):
         """
 
 
+DEAD_LETTER = "dead-letter."
+
+
 def dead_letter_topic(consumer: str) -> str:
     """Name the topic that keeps what a consumer could not take."""
-    return f"dead-letter.{consumer}"
+    return DEAD_LETTER + consumer

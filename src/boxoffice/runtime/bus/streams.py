@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
 from boxoffice.runtime.bus.lag import watched
-from boxoffice.runtime.bus.seam import Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
+from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.lease import Lease
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import log
@@ -105,6 +105,11 @@ class StreamBus(Bus):
         groups: Any = await self.redis.xinfo_groups(topic)
         mine = next((group for group in groups if _text(group["name"]) == consumer), None)
         return None if mine is None else _behind(mine, await self.redis.xlen(topic))
+
+    async def stumbled(self) -> list[str]:
+        """Name the consumers that have dead letters."""
+        found = [key async for key in self.redis.scan_iter(match=f"{DEAD_LETTER}*")]
+        return sorted(str(_text(key)).removeprefix(DEAD_LETTER) for key in found)
 
     async def dead_letters(self, consumer: str) -> AsyncIterator[DeadLetter]:
         """Read a consumer's dead letters, oldest first."""

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from boxoffice.runtime.bus.seam import DEAD_LETTER
+
 DAY_MS = 24 * 3_600 * 1_000
 PARTITIONS = 6
 """Of a topic with keys: so many processes of one consumer share it. More can be added, but keys move then."""
@@ -37,4 +39,4 @@ USUAL = Topic()
 
 def topic_of(name: str) -> Topic:
     """Tell how a topic is made."""
-    return DEAD_LETTERS if name.startswith("dead-letter.") else TOPICS.get(name, USUAL)
+    return DEAD_LETTERS if name.startswith(DEAD_LETTER) else TOPICS.get(name, USUAL)
