@@ -11,9 +11,11 @@ import redis
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.engines import Engines, running_engines
+from tests.support.kafka import running_kafka
 from tests.support.tokens import TokenFactory
 
 from boxoffice.runtime import database
+from boxoffice.runtime.engines.kafka import Kafka
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -37,6 +39,12 @@ def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
 def engines() -> Iterator[Engines]:
     with running_engines() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[Kafka]:
+    with running_kafka() as server:
+        yield server
 
 
 @pytest.fixture

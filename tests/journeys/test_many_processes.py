@@ -15,7 +15,7 @@ from tests.support.processes import Deployment, running_deployment
 from boxoffice.apps import PROCESSES
 from boxoffice.cli.exits import Exit
 
-pytestmark = pytest.mark.xdist_group("many")
+pytestmark = pytest.mark.xdist_group("kafka")
 
 PASSWORD = "long-enough-for-many-processes-1"
 ADMINISTRATOR = "administrator@example.org"
@@ -26,9 +26,12 @@ SEATS = [
 Answer = dict[str, Any]
 
 
-@pytest.fixture
-def shop(tmp_path_factory: pytest.TempPathFactory, engines: Engines) -> Iterator[Deployment]:
-    with running_deployment(tmp_path_factory.mktemp("many"), engines) as deployment:
+@pytest.fixture(params=["streams", "kafka"])
+def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, engines: Engines
+) -> Iterator[Deployment]:
+    bus = {"bus_url": request.getfixturevalue("kafka_server").url} if request.param == "kafka" else {}
+    with running_deployment(tmp_path_factory.mktemp("many"), engines, bus) as deployment:
         yield deployment
 
 

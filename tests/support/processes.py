@@ -29,12 +29,13 @@ PAYPAL_CLIENT = "many-processes"
 PAYPAL_WEBHOOK = "MANYPROCESSES1"
 PAYPAL = ("paypal_api_url", "paypal_client_id", "paypal_client_secret", "paypal_webhook_id", "paypal_webhook_ca_file")
 MAY_HAVE = {
-    "identity": ("signing_key_file", "database_pool_size"),
-    "catalog": ("database_pool_size",),
+    "identity": ("signing_key_file", "database_pool_size", "bus_url"),
+    "catalog": ("database_pool_size", "bus_url"),
+    "search": ("bus_url",),
     "tickets": ("database_pool_size",),
-    "bookings": ("database_pool_size", *PAYPAL),
+    "bookings": ("database_pool_size", "bus_url", *PAYPAL),
     "payments": ("database_pool_size", *PAYPAL),
-    "notification": ("smtp_port", "database_pool_size"),
+    "notification": ("smtp_port", "database_pool_size", "bus_url"),
     "storefront": ("session_secret",),
     "gateway": ("redis_url", *(f"{name}_url" for name in PROCESSES if name != "gateway")),
 }
@@ -71,8 +72,11 @@ class Program:
 class Deployment:
     """Engines from the fixture; simulators, migration and processes as an operator starts them."""
 
-    def __init__(self, folder: Path, databases: Mapping[str, str], redis_url: str) -> None:
+    def __init__(
+        self, folder: Path, databases: Mapping[str, str], redis_url: str, more: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
+        self._more = dict(more or {})
         self.programs: dict[str, Program] = {}
         self._ports = {name: free_port() for name in (*PROCESSES, *SIMULATORS, "smtp")}
         self._databases = {env_name(f"{name}_database_url"): url for name, url in databases.items()}
@@ -132,6 +136,7 @@ class Deployment:
             "paypal_client_secret": self._paypal_secret,
             "paypal_webhook_id": PAYPAL_WEBHOOK,
             "paypal_webhook_ca_file": str(self.folder / "paypal" / "webhook-ca.pem"),
+            **self._more,
         }
         return {env_name(name): value for name, value in known.items()} | self._databases
 
@@ -205,13 +210,13 @@ def _pss_mb(pid: int) -> float:
 
 
 @contextmanager
-def running_deployment(folder: Path, engines: Engines) -> Iterator[Deployment]:
-    """Every process up and ready while inside, on empty databases of their own."""
+def running_deployment(folder: Path, engines: Engines, more: Mapping[str, str] | None = None) -> Iterator[Deployment]:
+    """Every process up and ready while inside, on empty databases of their own; ``more`` settings by their names."""
     with redis.Redis.from_url(engines.redis_url) as client:
         client.flushall()
     with ExitStack() as stack:
         databases = {name: stack.enter_context(engines.empty_database()) for name in DATABASES}
-        deployment = Deployment(folder, databases, engines.redis_url)
+        deployment = Deployment(folder, databases, engines.redis_url, more)
         stack.callback(deployment.kill)
         deployment.start()
         yield deployment

@@ -1,13 +1,12 @@
 """The bus, on both of its engines; tests that start Kafka run in one worker."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from tests.support.kafka import running_kafka
 
 from boxoffice.runtime.bus import Bus, StreamBus, streams, taking
 from boxoffice.runtime.bus.kafka import KafkaBus
@@ -22,12 +21,6 @@ _shops = count(1)
 async def database(sales_url: str) -> AsyncIterator[Database]:
     async with Database.open(sales_url) as opened:
         yield opened
-
-
-@pytest.fixture(scope="session")
-def kafka_server() -> Iterator[Kafka]:
-    with running_kafka() as server:
-        yield server
 
 
 @pytest.fixture
