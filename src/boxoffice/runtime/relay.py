@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import asyncpg
 import msgspec
@@ -15,6 +16,7 @@ import msgspec
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import Bus
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import OUTBOX_AGE, log
 
@@ -70,6 +72,8 @@ WITH old AS (
 SELECT count(*) FROM gone
 """
 
+NOWHERE = "0:0"
+"""A mark before every record."""
 Notice = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
 """Takes (topic, body in JSON) of each record; a repeat must change nothing."""
 
@@ -82,13 +86,16 @@ class Relay:
     ``copies`` names for some types a second topic: their messages go there too, in the same atomic step and under the
     same id, so that the transaction that tells a fact writes it once. ``notice`` is called with what is about to be
     carried, at least once for each record: the service's own use of its facts need not come back over the bus.
+    With ``handover`` Debezium may carry instead; then the mark only follows.
     """
 
     def __init__(
         self, *, service: str, database: Database, bus: Bus, copies: Mapping[str, str] | None = None,
-        notice: Notice | None = None,
+        notice: Notice | None = None, handover: Handover | None = None,
     ) -> None:  # fmt: skip
         self.service = service
+        self._handover = handover
+        self._followed: str | None = None
         self._copies = copies or {}
         self._notice = notice
         self._database = database
@@ -137,34 +144,54 @@ class Relay:
         :raises redis.exceptions.RedisError: when the bus is away; the records stay.
         """
         after, tx, position = await self._mark()
+        if self._handover is not None and await self._handover.carries():
+            return await self._follow(self._handover, after)
+        self._followed = None
+        horizon = await self._handover.horizon() if self._handover else None
         records = await self._database.fetch(NEXT, tx, position, BATCH)
         if not records:
             OUTBOX_AGE.labels(self.service).set(0)
+            if self._handover:
+                self._handover.carried(horizon)
             return 0
         OUTBOX_AGE.labels(self.service).set(max(0.0, records[0]["age"]))
         if self._notice is not None:
             await self._notice([(record["topic"], record["body"]) for record in records])
-        mark = f"{records[-1]['tx_text']}:{records[-1]['position']}"
-        published = await self._bus.publish(
-            [
-                Envelope(
-                    message_id=record["message_id"], topic=topic, key=record["key"], type_=record["type"],
-                    version=record["version"], occurred_at=record["created_at"], trace=record["trace"],
-                    body=msgspec.Raw(record["body"].encode()),
-                )
-                for record in records
-                for topic in self._topics(record["topic"], record["type"])
-            ],
-            mark=(self._mark_key, mark),
-            after=after,
-        )  # fmt: skip
-        if published:
+        mark = _mark_of(records[-1])
+        told = [
+            _envelope(record, topic)
+            for record in records
+            for topic in (record["topic"], self._copies.get(record["type"]))
+            if topic is not None
+        ]
+        if await self._bus.publish(told, mark=(self._mark_key, mark), after=after):
             self._trusted_mark = mark
+            if self._handover and len(records) < BATCH:
+                self._handover.carried(horizon)
         return len(records)
 
-    def _topics(self, topic: str, type_: str) -> tuple[str, ...]:
-        copied_to = self._copies.get(type_)
-        return (topic,) if copied_to is None else (topic, copied_to)
+    async def _follow(self, handover: Handover, after: str | None) -> int:
+        """Notice what somebody else carries, copy what they do not, and let the mark follow what they confirmed."""
+        tx, _, position = (self._followed or after or NOWHERE).partition(":")
+        records = await self._database.fetch(NEXT, tx, int(position), BATCH)
+        if records and self._notice is not None:
+            await self._notice([(record["topic"], record["body"]) for record in records])
+        copies = [
+            _envelope(record, copied_to)
+            for record in records
+            if (copied_to := self._copies.get(record["type"])) is not None
+        ]
+        confirmed = handover.confirmed()
+        if copies or confirmed is not None:
+            mark = confirmed or after or NOWHERE
+            if not await self._bus.publish(copies, mark=(self._mark_key, mark), after=after):
+                return 0
+            self._trusted_mark = mark
+        if records:
+            self._followed = _mark_of(records[-1])
+            await handover.expect(self._followed)
+        OUTBOX_AGE.labels(self.service).set(handover.waiting_s())
+        return len(records)
 
     async def forget_old(self) -> int:
         """Delete what was carried, taken or answered long ago; returns how much, 0 when nothing is left to do.
@@ -189,3 +216,15 @@ class Relay:
             return mark, "0", 0
         self._trusted_mark = mark
         return mark, tx, int(position)
+
+
+def _mark_of(record: Any) -> str:
+    return f"{record['tx_text']}:{record['position']}"
+
+
+def _envelope(record: Any, topic: str) -> Envelope:
+    return Envelope(
+        message_id=record["message_id"], topic=topic, key=record["key"], type_=record["type"],
+        version=record["version"], occurred_at=record["created_at"], trace=record["trace"],
+        body=msgspec.Raw(record["body"].encode()),
+    )  # fmt: skip

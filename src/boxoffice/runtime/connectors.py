@@ -1,0 +1,107 @@
+"""Debezium's connectors: made from the templates in ``deploy/connect``, applied and looked at over Connect's REST.
+
+One connector a service reads its outbox by a replication slot and routes each record to its topic, in the shape that
+the relay writes (``runtime/bus/records.py``).
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import httpx
+import msgspec
+
+FOLDER = Path(__file__).parents[3] / "deploy" / "connect"
+PUBLICATION = "boxoffice_outbox"
+MAKE_PUBLICATION = f"CREATE PUBLICATION {PUBLICATION} FOR TABLE outbox WITH (publish = 'insert')"
+HAS_PUBLICATION = "SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)"
+TIMEOUT_S = 30.0
+
+
+class ConnectRefusedError(Exception):
+    """Kafka Connect does not answer, or did not take a connector; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """How a connector is: RUNNING, PAUSED, FAILED, UNASSIGNED or missing, and why when it failed."""
+
+    name: str
+    state: str
+    trace: str = ""
+
+
+def outbox_slot(service: str, shop: str = "") -> str:
+    """Name the replication slot of a service's outbox. Slots are named per server, so the shop is in it."""
+    return re.sub(r"[^a-z0-9_]", "_", f"{shop}_{service}_outbox".lstrip("_").lower())
+
+
+def outbox_connector(service: str, database_url: str, *, user: str, shop: str = "") -> tuple[str, dict[str, str]]:
+    """Write the connector of a service's outbox: its name and its configuration.
+
+    The password stays in the worker's environment (``BOXOFFICE_CDC_PASSWORD``).
+    """
+    at = urlsplit(database_url)
+    values = {
+        "shop": f"{shop}." if shop else "", "service": service, "slot": outbox_slot(service, shop),
+        "host": at.hostname or "", "port": str(at.port or 5432), "database": unquote(at.path.lstrip("/")), "user": user,
+    }  # fmt: skip
+    template: dict[str, Any] = msgspec.json.decode((FOLDER / "outbox.json").read_bytes())
+    return _filled(template["name"], values), {name: _filled(text, values) for name, text in template["config"].items()}
+
+
+def _filled(text: str, values: dict[str, str]) -> str:
+    """Put values in for ``@names@``, and complain of one that nobody knows."""
+    return re.sub(r"@([a-z]+)@", lambda found: values[found[1]], text)
+
+
+class ConnectApi:
+    """Kafka Connect's REST interface."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._http.close()
+
+    def apply(self, name: str, configuration: dict[str, str]) -> None:
+        """Make a connector, or change it; the same again changes nothing.
+
+        :raises ConnectRefusedError: when it is not taken.
+        """
+        self._ask("PUT", f"/connectors/{name}/config", json=configuration)
+
+    def remove(self, name: str) -> None:
+        """Remove a connector; its slot stays in the database."""
+        self._ask("DELETE", f"/connectors/{name}")
+
+    def state(self, name: str) -> State:
+        """Look at a connector: the worst of it and its tasks.
+
+        :raises ConnectRefusedError: when Connect does not answer.
+        """
+        try:
+            answer = self._http.get(f"/connectors/{name}/status")
+        except httpx.HTTPError as error:
+            raise ConnectRefusedError(f"Kafka Connect at {self._http.base_url} does not answer: {error}") from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return State(name, "missing")
+        told = answer.json()
+        parts = [told["connector"], *told["tasks"]]
+        if len(parts) == 1:
+            return State(name, "UNASSIGNED")
+        worst = next((part for part in parts if part["state"] != "RUNNING"), parts[0])
+        return State(name, worst["state"], worst.get("trace", "").partition("\n")[0])
+
+    def _ask(self, method: str, path: str, **more: Any) -> None:
+        try:
+            answer = self._http.request(method, path, **more)
+            answer.raise_for_status()
+        except httpx.HTTPStatusError as error:
+            said = error.response.text[:2_000]
+            raise ConnectRefusedError(f"Kafka Connect refused {method} {path}: {said}") from error
+        except httpx.HTTPError as error:
+            raise ConnectRefusedError(f"Kafka Connect at {self._http.base_url} does not answer: {error}") from error

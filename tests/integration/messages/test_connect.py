@@ -1,0 +1,147 @@
+"""Debezium carries the outbox; where it does not, the relay does: nothing lost, nothing twice, in the order of each key."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import asyncpg
+import pytest
+from tests.integration.messages.facts import TOPIC, Taker, tell, until
+from tests.support.engines import Engines
+
+from boxoffice.runtime import connectors
+from boxoffice.runtime.bus.kafka import KafkaBus
+from boxoffice.runtime.connectors import ConnectApi, ConnectRefusedError
+from boxoffice.runtime.database import Database
+from boxoffice.runtime.engines import connect as engine
+from boxoffice.runtime.engines.connect import Connect
+from boxoffice.runtime.engines.kafka import Kafka
+from boxoffice.runtime.handover import Handover
+from boxoffice.runtime.relay import Relay
+
+pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def worker(kafka_server: Kafka, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Worker"]:
+    folder = tmp_path_factory.mktemp("connect")
+    running = Worker(kafka_server, folder, unquote(urlsplit(engines.admin_url).password or ""))
+    try:
+        yield running
+    finally:
+        running.connect.process.kill()
+
+
+class Worker:
+    """A Connect worker that can be killed and started again at its port."""
+
+    def __init__(self, kafka: Kafka, folder: Path, password: str) -> None:
+        self._kafka, self._folder, self._secrets = kafka, folder, {"BOXOFFICE_CDC_PASSWORD": password}
+        self.connect: Connect = self._start(None)
+        self.connect.wait_ready()
+
+    def _start(self, port: int | None) -> Connect:
+        return engine.start(
+            self._folder / "data", servers=self._kafka.servers, log=self._folder / "connect.log", port=port,
+            secrets=self._secrets,
+        )  # fmt: skip
+
+    def kill(self) -> None:
+        self.connect.process.kill()
+
+    async def start_again(self) -> None:
+        """Start it in this thread, which it lives as long as, and wait in another."""
+        self.connect = self._start(self.connect.port)
+        await asyncio.to_thread(self.connect.wait_ready)
+
+
+class Carried:
+    """A connector on the database of the test, and how to end it."""
+
+    def __init__(self, worker: Worker, database: Database, sales_url: str, shop: str) -> None:
+        user = urlsplit(sales_url).username or ""
+        self.name, self.configuration = connectors.outbox_connector("sales", sales_url, user=user, shop=shop)
+        self.slot = connectors.outbox_slot("sales", shop)
+        self.worker, self.database = worker, database
+
+    async def apply(self) -> None:
+        if not await self.database.fetchval(connectors.HAS_PUBLICATION, connectors.PUBLICATION):
+            await self.database.fetch(connectors.MAKE_PUBLICATION)
+        with closing(ConnectApi(self.worker.connect.url)) as api:
+            api.apply(self.name, self.configuration)
+        await until(self.is_read)
+
+    async def is_read(self) -> bool:
+        asked = "SELECT active FROM pg_replication_slots WHERE slot_name = $1"
+        return bool(await self.database.fetchval(asked, self.slot))
+
+    async def remove(self) -> None:
+        with suppress(ConnectRefusedError), closing(ConnectApi(self.worker.connect.url)) as api:
+            api.remove(self.name)
+        await until(self._is_dropped)
+
+    async def _is_dropped(self) -> bool:
+        try:
+            await self.database.fetch("SELECT pg_drop_replication_slot($1)", self.slot)
+        except asyncpg.ObjectInUseError:
+            return False
+        except asyncpg.UndefinedObjectError:
+            return True
+        return True
+
+
+@pytest.fixture
+async def carried(worker: Worker, database: Database, sales_url: str, shop: str) -> AsyncIterator[Carried]:
+    one = Carried(worker, database, sales_url, shop)
+    try:
+        yield one
+    finally:
+        await one.remove()
+
+
+class TestDebezium:
+    async def test_writes_what_the_relay_would(self, database: Database, kafka: KafkaBus, carried: Carried) -> None:
+        relay = Relay(service="sales", database=database, bus=kafka)
+        await tell(database, ("ä/1", 1))
+        await relay.carry_once()
+        await carried.apply()
+        await tell(database, ("ä/1", 2))
+        await until(lambda: _count(kafka, 2))
+        first, second = [envelope async for envelope in kafka.retained(TOPIC)]
+        assert (first.key, first.type_, first.version, first.topic) == ("ä/1", "fact", 1, TOPIC)
+        assert (second.key, second.type_, second.version, second.topic) == ("ä/1", "fact", 2, TOPIC)
+        told = await database.fetchrow("SELECT message_id, created_at FROM outbox WHERE version = 2")
+        assert (second.message_id, second.occurred_at) == (told["message_id"], told["created_at"])
+
+    async def test_hands_over_to_the_relay_when_it_dies_and_takes_back(
+        self, database: Database, kafka: KafkaBus, carried: Carried, worker: Worker
+    ) -> None:
+        handover = Handover(database, carried.slot)
+        relay = Relay(service="sales", database=database, bus=kafka, handover=handover)
+        taker = Taker(database)
+        facts = [(f"k{number % 7}", number) for number in range(400)]
+        async with kafka.consuming([taker.consumer()]), relay.running():
+            await tell(database, *facts[:50])
+            await until(lambda: len(taker.effects) == 50)
+            await carried.apply()
+            await until(handover.carries)
+            await tell(database, *facts[50:150])
+            await until(lambda: len(taker.effects) == 150)
+            worker.kill()
+            await tell(database, *facts[150:250])
+            await until(lambda: len(taker.effects) == 250)
+            assert not await handover.carries()
+            await worker.start_again()
+            await tell(database, *facts[250:350])
+            await until(lambda: len(taker.effects) == 350)
+            await until(handover.carries)
+            await tell(database, *facts[350:])
+            await until(lambda: len(taker.effects) == 400)
+        assert sorted(taker.effects) == sorted(facts)
+        assert taker.inversions() == []
+
+
+async def _count(kafka: KafkaBus, count: int) -> bool:
+    return len([envelope async for envelope in kafka.retained(TOPIC)]) == count
