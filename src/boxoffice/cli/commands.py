@@ -2,7 +2,7 @@
 
 import typer
 
-from boxoffice.cli import accounts, auditing, databases, demo, loading, messages, processes, searching, up
+from boxoffice.cli import accounts, auditing, connecting, databases, demo, loading, messages, processes, searching, up
 from boxoffice.cli.doctor import doctor
 
 
@@ -16,6 +16,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(loading.load, name="load")
     app.command()(demo.demo)
     app.add_typer(accounts.admin, name="admin")
+    app.add_typer(connecting.connectors, name="connectors")
     app.add_typer(messages.messages, name="messages")
     app.add_typer(searching.search, name="search")
     app.add_typer(processes.simulate, name="simulate")

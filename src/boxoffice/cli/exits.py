@@ -90,6 +90,7 @@ def _code_of_others(error: Exception) -> Exit | None:
         "PartFailedError": Exit.PART_FAILED,
         "OperationalError": Exit.UNREACHABLE,
         "KafkaConnectionError": Exit.UNREACHABLE,
+        "ConnectRefusedError": Exit.UNREACHABLE,
     }
     if name in by_name:
         return by_name[name]

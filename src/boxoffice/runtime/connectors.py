@@ -15,8 +15,17 @@ import msgspec
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "connect"
 PUBLICATION = "boxoffice_outbox"
-MAKE_PUBLICATION = f"CREATE PUBLICATION {PUBLICATION} FOR TABLE outbox WITH (publish = 'insert')"
+MAKE_PUBLICATION = "CREATE PUBLICATION boxoffice_outbox FOR TABLE outbox WITH (publish = 'insert')"
+GRANTS = (
+    "SELECT format('GRANT USAGE ON SCHEMA public TO %I', $1::text)",
+    "SELECT format('GRANT SELECT ON outbox TO %I', $1::text)",
+)
+"""Each gives the statement that gives a role what reading the outbox takes."""
 HAS_PUBLICATION = "SELECT EXISTS (SELECT FROM pg_publication WHERE pubname = $1)"
+BEHIND = """
+SELECT active, pg_current_wal_insert_lsn() - confirmed_flush_lsn AS behind
+FROM pg_replication_slots WHERE slot_name = $1
+"""
 TIMEOUT_S = 30.0
 
 

@@ -10,7 +10,10 @@ slot has confirmed, and never runs ahead.
 import time
 from collections import deque
 
+from boxoffice.runtime.bus import shop_of
+from boxoffice.runtime.connectors import outbox_slot
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.settings import Settings
 from boxoffice.runtime.telemetry import log
 
 LOOK_EVERY_S = 1.0
@@ -28,6 +31,13 @@ FROM pg_replication_slots WHERE slot_name = $1
 OLDEST_OPEN = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
 
 _log = log(__name__)
+
+
+def handover_of(settings: Settings, service: str, database: Database) -> "Handover | None":
+    """Watch the slot of a service's outbox, where the settings say that Debezium carries; else none."""
+    if settings.outbox_carrier != "connect":
+        return None
+    return Handover(database, outbox_slot(service, shop_of(settings.bus_url)))
 
 
 class Handover:

@@ -47,8 +47,16 @@ class Settings:
     redis_url: str = _setting("Redis or Valkey URL: bus, cache, limits.", "", secret=True)
 
     bus_url: str = _setting(
-        "Message bus: kafka://host:port (several with commas between); empty: streams on the Redis URL.", ""
+        "Message bus: kafka://host:port (several with commas between; /name after them where shops share a cluster); "
+        "empty: streams on the Redis URL.",
+        "",
     )
+    outbox_carrier: str = _setting(
+        "Who carries messages to the bus: relay, or connect (Debezium, see boxoffice connectors; the relay stands by).",
+        "relay",
+    )
+    connect_url: str = _setting("Kafka Connect's REST address, for boxoffice connectors.", "")
+    cdc_user: str = _setting("PostgreSQL role with REPLICATION that Debezium logs in as.", "")
 
     identity_url: str = _setting("Where identity is reached by the other processes.", "")
     catalog_url: str = _setting("Where catalog is reached.", "")
@@ -126,6 +134,12 @@ class Settings:
             and getattr(self, entry.name)
             and not urlsplit(getattr(self, entry.name)).scheme
         )
+        if self.outbox_carrier not in {"relay", "connect"}:
+            found.append(f"{env_name('outbox_carrier')}: {self.outbox_carrier!r} is neither relay nor connect")
+        elif self.outbox_carrier == "connect" and not self.bus_url:
+            found.append(f"{env_name('outbox_carrier')}: connect writes to Kafka; name it in {env_name('bus_url')}")
+        if self.bus_url and urlsplit(self.bus_url).scheme not in {"", "kafka"}:
+            found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
         if not 1 <= self.token_minutes <= 10:  # noqa: PLR2004 - contract: at most 10 minutes
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:

@@ -1,16 +1,22 @@
 """Debezium carries the outbox; where it does not, the relay does: nothing lost, nothing twice, in the order of each key."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import asyncpg
+import psycopg2
+import psycopg2.errors
 import pytest
 from tests.integration.messages.facts import TOPIC, Taker, tell, until
+from tests.support.commands import run
 from tests.support.engines import Engines
 
+from boxoffice.cli import connecting
+from boxoffice.cli.exits import Exit
 from boxoffice.runtime import connectors
 from boxoffice.runtime.bus.kafka import KafkaBus
 from boxoffice.runtime.connectors import ConnectApi, ConnectRefusedError
@@ -20,6 +26,8 @@ from boxoffice.runtime.engines.connect import Connect
 from boxoffice.runtime.engines.kafka import Kafka
 from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.relay import Relay
+
+DROP_SLOT = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s"
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(300)]
 
@@ -141,6 +149,58 @@ class TestDebezium:
             await until(lambda: len(taker.effects) == 400)
         assert sorted(taker.effects) == sorted(facts)
         assert taker.inversions() == []
+
+
+class TestCommands:
+    def test_apply_and_status(
+        self, worker: Worker, kafka_server: Kafka, engines: Engines, shop: str, tmp_path: Path
+    ) -> None:
+        with ExitStack() as stack:
+            urls = {name: stack.enter_context(engines.database(name)) for name in connecting.SERVICES}
+            user = urlsplit(engines.admin_url).username or ""
+            settings = {
+                **{f"BOXOFFICE_{name.upper()}_DATABASE_URL": url for name, url in urls.items()},
+                "BOXOFFICE_BUS_URL": f"{kafka_server.url}/{shop}",
+                "BOXOFFICE_CONNECT_URL": worker.connect.url,
+                "BOXOFFICE_CDC_USER": user,
+            }
+            folder = ["--data-dir", str(tmp_path / "data")]
+            before = run("connectors", "status", *folder, **settings)
+            assert before.returncode == Exit.FINDINGS
+            assert "missing" in before.stdout
+            try:
+                for _ in range(2):
+                    applied = run("connectors", "apply", *folder, **settings)
+                    assert applied.returncode == Exit.OK, applied.stderr
+                after = run("connectors", "status", *folder, **settings)
+                assert after.returncode == Exit.OK, after.stdout
+                assert after.stdout.count("RUNNING") == len(connecting.SERVICES)
+                away = run(
+                    "connectors", "status", *folder, **{**settings, "BOXOFFICE_CONNECT_URL": "http://127.0.0.1:9"}
+                )
+                assert away.returncode == Exit.UNREACHABLE
+                assert "does not answer" in away.stderr
+            finally:
+                _remove_all(worker, urls, user, shop)
+
+
+def _remove_all(worker: Worker, urls: Mapping[str, str], user: str, shop: str) -> None:
+    with closing(ConnectApi(worker.connect.url)) as api:
+        for service, url in urls.items():
+            name, _ = connectors.outbox_connector(service, url, user=user, shop=shop)
+            with suppress(ConnectRefusedError):
+                api.remove(name)
+            with closing(psycopg2.connect(url)) as connection:
+                connection.autocommit = True
+                deadline = time.monotonic() + 30
+                while time.monotonic() < deadline:
+                    with connection.cursor() as cursor:
+                        try:
+                            cursor.execute(DROP_SLOT, (connectors.outbox_slot(service, shop),))
+                        except psycopg2.errors.ObjectInUse:
+                            time.sleep(0.1)
+                        else:
+                            break
 
 
 async def _count(kafka: KafkaBus, count: int) -> bool:

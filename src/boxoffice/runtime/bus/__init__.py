@@ -9,9 +9,14 @@ from redis.asyncio import Redis
 from boxoffice.runtime.bus.seam import Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.bus.streams import StreamBus
 
-__all__ = ["Bus", "BusFullError", "Consumer", "DeadLetter", "StreamBus", "dead_letter_topic", "open_bus"]
+__all__ = ["Bus", "BusFullError", "Consumer", "DeadLetter", "StreamBus", "dead_letter_topic", "open_bus", "shop_of"]
 
 KAFKA = "kafka"
+
+
+def shop_of(bus_url: str) -> str:
+    """Tell the shop's name on a cluster that it shares; "" where it has its own."""
+    return urlsplit(bus_url).path.strip("/")
 
 
 @asynccontextmanager
@@ -24,8 +29,7 @@ async def open_bus(bus_url: str, redis: "Redis") -> AsyncIterator[Bus]:
     if not bus_url:
         yield StreamBus(redis)
         return
-    from boxoffice.runtime.bus.kafka import KafkaBus  # its client is loaded where it is used
+    from boxoffice.runtime.bus.kafka import KafkaBus, servers_of  # its client is loaded where it is used
 
-    named = urlsplit(bus_url)
-    async with KafkaBus(named.netloc, shop=named.path.strip("/")) as bus:
+    async with KafkaBus(servers_of(bus_url), shop=shop_of(bus_url)) as bus:
         yield bus

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -34,6 +35,11 @@ DEAD_LETTER_OF, REPLAYED = "deadLetterOf", "replayed"
 """Headers of dead letters: the topic that one came from; which one was replayed."""
 
 _log = log(__name__)
+
+
+def servers_of(bus_url: str) -> str:
+    """Tell the cluster's addresses of a bus URL."""
+    return urlsplit(bus_url).netloc
 
 
 @dataclass(slots=True)
@@ -71,7 +77,7 @@ class KafkaBus(Bus):
         :raises aiokafka.errors.KafkaError: when the cluster is away, or another process publishes under this mark.
         """
         key, value = mark
-        await self._make({envelope.topic for envelope in envelopes})
+        await self.make({envelope.topic for envelope in envelopes})
         publisher = await self._publisher(key)
         if publisher.mark != after:
             return False
@@ -104,7 +110,7 @@ class KafkaBus(Bus):
     async def _publisher(self, key: str) -> Publisher:
         if (known := self._publishers.get(key)) is not None:
             return known
-        await self._make({MARKS})
+        await self.make({MARKS})
         producer = AIOKafkaProducer(
             bootstrap_servers=self._servers, transactional_id=self._name(key), transaction_timeout_ms=TRANSACTION_MS,
             request_timeout_ms=REQUEST_MS,
@@ -137,7 +143,7 @@ class KafkaBus(Bus):
 
     async def _from_the_start(self, topic: str) -> AsyncIterator[Any]:
         """Read a topic up to what is committed now."""
-        await self._make({topic})
+        await self.make({topic})
         reader = self._reader()
         await reader.start()
         try:
@@ -163,7 +169,7 @@ class KafkaBus(Bus):
             enable_auto_commit=False, request_timeout_ms=REQUEST_MS, **options,
         )  # fmt: skip
 
-    async def _make(self, topics: set[str]) -> None:
+    async def make(self, topics: set[str]) -> None:
         """Make the topics that are not there, as ``topics.py`` says."""
         if not (missing := topics - self._made):
             return
@@ -191,7 +197,7 @@ class KafkaBus(Bus):
     async def _consume(self, consumer: Consumer) -> None:
         while True:
             try:
-                await self._make(set(consumer.topics))
+                await self.make(set(consumer.topics))
                 reader = self._reader(
                     *map(self._name, consumer.topics), group_id=self._name(consumer.name),
                     max_poll_records=taking.READ_COUNT,
@@ -222,7 +228,7 @@ class KafkaBus(Bus):
     async def _set_aside(self, consumer: str, record: Any) -> None:
         """Keep a record as it came, with where it came from; it counts as taken only when that is written."""
         topic = dead_letter_topic(consumer)
-        await self._make({topic})
+        await self.make({topic})
         headers = [*(record.headers or ()), (DEAD_LETTER_OF, record.topic.removeprefix(self._before).encode())]
         await (await self._plain_producer()).send_and_wait(self._name(topic), record.value, record.key, headers=headers)
 
@@ -241,7 +247,7 @@ class KafkaBus(Bus):
 
     async def behind(self, consumer: str, topic: str) -> int | None:
         """Count what lies behind a group's committed offsets (a transaction's end counts as one)."""
-        await self._make({topic})
+        await self.make({topic})
         async with self._administering() as admin:
             committed = await admin.list_consumer_group_offsets(self._name(consumer))
         mine = {

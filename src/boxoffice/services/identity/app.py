@@ -10,6 +10,7 @@ from boxoffice.runtime import web
 from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.bus import open_bus
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.handover import handover_of
 from boxoffice.runtime.jobs import running
 from boxoffice.runtime.limits import Limiter
 from boxoffice.runtime.peers import Peers
@@ -45,7 +46,9 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             redis = Redis.from_url(settings.redis_url)
             stack.push_async_callback(redis.aclose)
             bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
-            relay = Relay(service=SERVICE, database=database, bus=bus)
+            relay = Relay(
+                service=SERVICE, database=database, bus=bus, handover=handover_of(settings, SERVICE, database)
+            )
             app.state.database = database
             app.state.parts = api_parts.Parts(
                 database=database,

@@ -18,6 +18,7 @@ from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.bus import open_bus
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.handover import handover_of
 from boxoffice.runtime.hotpaths import HotPath
 from boxoffice.runtime.jobs import running
 from boxoffice.runtime.limits import Limiter
@@ -177,7 +178,7 @@ async def _sell(stack: AsyncExitStack, settings: Settings, opened: Parts) -> Non
     bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
     relay = Relay(
         service=SERVICE, database=database, bus=bus, copies=SEED_TOPICS,
-        notice=consumers.own_orders(database, opened.houses),
+        notice=consumers.own_orders(database, opened.houses), handover=handover_of(settings, SERVICE, database),
     )  # fmt: skip
     await stack.enter_async_context(relay.running())
     await stack.enter_async_context(bus.consuming(consumers.consumers(database, opened.houses)))
