@@ -86,7 +86,13 @@ class Postgres:
 
 
 def start(
-    folder: Path, *, password: str, log: Path, durable: bool = True, extra: Mapping[str, str] | None = None
+    folder: Path,
+    *,
+    password: str,
+    log: Path,
+    durable: bool = True,
+    extra: Mapping[str, str] | None = None,
+    port: int | None = None,
 ) -> Postgres:
     """Begin to start the server whose cluster is in ``folder``, making the cluster when there is none.
 
@@ -100,7 +106,7 @@ def start(
         _initialise(found, folder, password=password, durable=durable)
     _check_version(found, folder)
     _forget_stale_pid(folder)
-    port = free_port()
+    port = port or free_port()
     settings = {**SETTINGS, "port": str(port), **(DURABLE if durable else FORGETFUL), **(extra or {})}
     arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     process = child.start(
