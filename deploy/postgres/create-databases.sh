@@ -5,7 +5,8 @@ set -euo pipefail
 
 for service in identity catalog sales notification; do
   variable="${service^^}_DATABASE_PASSWORD"
-  password="${!variable:?set it to the password of the role $service}"
+  password="${!variable:-}"
+  [ -n "$password" ] || { echo "$variable: set it to the password of the role $service" >&2; exit 1; }
   psql --set ON_ERROR_STOP=1 --quiet --no-psqlrc --username "${POSTGRES_USER:-postgres}" --dbname postgres \
     --set service="$service" --set password="$password" <<'SQL'
 CREATE ROLE :"service" LOGIN PASSWORD :'password';

@@ -36,7 +36,7 @@ def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         yield started
 
 
-def bodies(edge: Edge, path: str, *, times: int = 2, **headers: str) -> list[str]:
+def bodies(edge: Edge, path: str, *, times: int = 2, headers: dict[str, str] | None = None) -> list[str]:
     with edge.client() as client:
         return [client.get(path, headers=headers).text for _ in range(times)]
 
@@ -59,7 +59,7 @@ class TestCache:
         assert first == second
 
     def test_varnish_keeps_one_page_for_all_who_have_no_session_nginx_one_for_every_cookie(self, edge: Edge) -> None:
-        first, second = (bodies(edge, "/page", times=1, Cookie=f"seen={word}") for word in ("yes", "no"))
+        first, second = (bodies(edge, "/page", times=1, headers={"Cookie": f"seen={word}"}) for word in ("yes", "no"))
         assert (first == second) is (edge.name == "varnish")
 
     @pytest.mark.parametrize("path", ["/private", "/personal", "/aged", "/cookie", "/silent"])
@@ -81,7 +81,7 @@ class TestCache:
         self, edge: Edge, path: str, headers: dict[str, str]
     ) -> None:
         [kept] = bodies(edge, path, times=1)
-        first, second = bodies(edge, path, **headers)
+        first, second = bodies(edge, path, headers=headers)
         assert len({kept, first, second}) == 3
         assert bodies(edge, path, times=1) == [kept]
 

@@ -29,7 +29,9 @@ START_S = 60
 
 def environment_of(stage: Stage) -> dict[str, str]:
     return {
-        name: value for line in stage.all("ENV") for name, _, value in (part.partition("=") for part in shlex.split(line))
+        name: value
+        for line in stage.all("ENV")
+        for name, _, value in (part.partition("=") for part in shlex.split(line))
     }
 
 
@@ -178,7 +180,7 @@ class serving:  # noqa: N801 - reads as a phrase where it is used
     """Run the gateway from what was installed."""
 
     def __init__(self, installed: Path, folder: Path, environment: dict[str, str]) -> None:
-        command = [installed / "bin" / "boxoffice", "serve", "gateway"]
+        command = [str(installed / "bin" / "boxoffice"), "serve", "gateway"]
         self._process = subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
 
     def __enter__(self) -> None:

@@ -209,6 +209,11 @@ class TestNetwork:
         assert (labels.get("uses-postgres") == "true") is any(name.endswith("_DATABASE_URL") for name in given)
 
     def test_every_port_is_the_one_that_is_listened_on(self) -> None:
-        ports = {value for _, document in manifests(KUBERNETES / "base") for path, value in values(document) if path[-1:] == ("containerPort",)}
+        ports = {
+            value
+            for _, document in manifests(KUBERNETES / "base")
+            for path, value in values(document)
+            if path[-1:] == ("containerPort",)
+        }
         assert ports == {8000}
         assert of_kind("ConfigMap")["boxoffice"]["data"]["BOXOFFICE_PORT"] == "8000"

@@ -66,7 +66,8 @@ def variables(text: str) -> set[str]:
 
 def compose(environment: Mapping[str, str]) -> Document:
     """Read compose.yaml with values for its variables; merges and anchors are resolved."""
-    read: Document = _interpolated(yaml.load(COMPOSE.read_text(), LOADER), environment)
+    [document] = yaml.load_all(COMPOSE.read_text(), LOADER)
+    read: Document = _interpolated(document, environment)
     return read
 
 
@@ -92,9 +93,7 @@ def manifests(folder: Path = KUBERNETES) -> list[tuple[Path, Document]]:
 
 def of_kind(kind: str, folder: Path = KUBERNETES / "base") -> dict[str, Document]:
     """Give the objects of one kind by name."""
-    return {
-        document["metadata"]["name"]: document for _, document in manifests(folder) if document["kind"] == kind
-    }
+    return {document["metadata"]["name"]: document for _, document in manifests(folder) if document["kind"] == kind}
 
 
 def values(node: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
