@@ -11,10 +11,10 @@ from kubernetes_validate.utils import validate
 from tests.support.deploy import DEPLOY, KUBERNETES, ROOT, Document, manifests, of_kind, values
 
 from boxoffice.apps import PROCESSES
-from boxoffice.apps.starting import NEEDS
+from boxoffice.apps.starting import NEEDS, check_needs
 from boxoffice.cli.serving import GRACE_S
 from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
-from boxoffice.runtime.settings import env_name
+from boxoffice.runtime.settings import PREFIX, Settings, env_name, load
 
 VERSIONS = ("1.33", "1.35", "1.37")
 KUSTOMIZATIONS = sorted(DEPLOY.rglob("kustomization.yaml"))
@@ -38,6 +38,13 @@ def environment(document: Document) -> dict[str, Any]:
     """What the one container is given by name: a value, or where it is taken from."""
     [container] = pod(document)["containers"]
     return {entry["name"]: entry.get("value", entry.get("valueFrom")) for entry in container["env"]}
+
+
+def secret(name: str) -> str:
+    """What a secret might hold for a setting."""
+    kind = type(getattr(Settings(), name.removeprefix(PREFIX).lower()))
+    samples = {bool: "true", int: "587"}
+    return samples.get(kind, "scheme://name:word@host/path")
 
 
 def callees(policy: Document) -> set[str]:
@@ -99,6 +106,20 @@ class TestProcesses:
         [container] = pod(deployment)["containers"]
         assert container["args"] == ["serve", process]
         assert {env_name(name) for name in NEEDS[process]} <= set(environment(deployment))
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    @pytest.mark.parametrize("overlay", ["base", "overlays/example"])
+    def test_have_settings_that_the_process_accepts(self, process: str, overlay: str) -> None:
+        shared = {
+            **of_kind("ConfigMap")["boxoffice"]["data"],
+            **of_kind("ConfigMap", KUBERNETES / overlay)["boxoffice"]["data"],
+        }
+        given = {
+            name: value if isinstance(value, str) else secret(name)
+            for name, value in environment(of_kind("Deployment")[process]).items()
+        }
+        settings = load({**shared, **given})
+        check_needs(process, settings)
 
     @pytest.mark.parametrize("process", PROCESSES)
     def test_know_no_other_services_database(self, process: str) -> None:
