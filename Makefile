@@ -21,8 +21,9 @@ $(VENV)/.develops: pyproject.toml uv.lock scripts/setup.sh
 
 setup: $(VENV)/.runs ## Install what the shop needs, into .venv
 
-setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser)
+setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser, nginx and Varnish)
 	@scripts/browser.sh
+	@scripts/proxies.sh
 
 run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)
 	@exec $(BIN)/boxoffice up --demo --port $(PORT) --data-dir $(DATA)

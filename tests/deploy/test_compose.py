@@ -1,0 +1,142 @@
+"""compose.yaml: valid, every process with what it needs and no more, nothing secret with a default."""
+
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+from tests.support.deploy import (
+    COMPOSE,
+    ENV_EXAMPLE,
+    UnsetError,
+    compose,
+    interpolate,
+    required_variables,
+    variables,
+)
+
+from boxoffice.apps import PROCESSES
+from boxoffice.apps.starting import NEEDS
+from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
+from boxoffice.runtime.settings import env_name, load
+
+TEXT = COMPOSE.read_text()
+GIVEN = {
+    **dict.fromkeys(required_variables(TEXT), "0123456789abcdef"),
+    "BOXOFFICE_PUBLIC_URL": "https://tickets.example.org",
+}
+ENGINES = ("postgres", "valkey")
+WATCHERS = ("prometheus", "grafana")
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = compose(GIVEN)["services"]
+    return found
+
+
+class TestCompose:
+    def test_keeps_the_specification(self) -> None:
+        read = PyCompose.from_yaml(yaml.safe_dump(compose(GIVEN)))
+        assert set(PROCESSES) <= set(read.service_names())
+
+    def test_a_wrong_file_would_be_seen(self) -> None:
+        wrong = compose(GIVEN)
+        wrong["services"]["gateway"]["restart"] = "sometimes"
+        with pytest.raises(ValueError, match="restart"):
+            PyCompose.from_yaml(yaml.safe_dump(wrong))
+
+    @pytest.mark.parametrize("name", sorted(required_variables(TEXT)))
+    def test_refuses_to_start_without(self, name: str) -> None:
+        with pytest.raises(UnsetError, match=name):
+            compose({**GIVEN, name: ""})
+
+    def test_the_core_profile_is_the_shop(self, services: dict[str, Any]) -> None:
+        core = {name for name, service in services.items() if "core" in service["profiles"]}
+        assert core == {*PROCESSES, *ENGINES, "migrate"}
+
+    def test_the_full_profile_adds_what_watches(self, services: dict[str, Any]) -> None:
+        full = {name for name, service in services.items() if "full" in service["profiles"]}
+        assert full == set(services) == {*PROCESSES, *ENGINES, "migrate", *WATCHERS}
+
+    def test_the_example_lists_what_must_be_set_and_sets_nothing(self) -> None:
+        lines = [line for line in ENV_EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
+        assert all(line.endswith("=") for line in lines)
+        listed = {line.removesuffix("=") for line in lines}
+        assert required_variables(TEXT) <= listed <= variables(TEXT)
+
+    def test_no_secret_has_a_default(self) -> None:
+        for name in variables(TEXT):
+            if "PASSWORD" in name or "SECRET" in name:
+                assert f"${{{name}:-}}" in TEXT or f"${{{name}:?" in TEXT
+                assert f"${{{name}:-" not in TEXT.replace(f"${{{name}:-}}", "")
+
+
+class TestServices:
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_have_settings_that_the_process_accepts(self, services: dict[str, Any], process: str) -> None:
+        given = {name: str(value) for name, value in services[process]["environment"].items()}
+        settings = load(given)
+        assert not [name for name in NEEDS[process] if not getattr(settings, name)]
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_know_no_other_services_database(self, services: dict[str, Any], process: str) -> None:
+        given = {name for name in services[process]["environment"] if name.endswith("_DATABASE_URL")}
+        assert given == {env_name(name) for name in NEEDS[process] if name.endswith("_database_url")}
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_start_after_the_migration_and_are_asked_whether_they_are_ready(
+        self, services: dict[str, Any], process: str
+    ) -> None:
+        service = services[process]
+        assert service["command"] == ["serve", process]
+        assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
+        assert service["depends_on"]["valkey"] == {"condition": "service_healthy"}
+        path = "/health/live" if process == "gateway" else "/health/ready"
+        assert f"http://127.0.0.1:8000{path}" in service["healthcheck"]["test"][-1]
+
+    @pytest.mark.parametrize("process", [*PROCESSES, "migrate"])
+    def test_run_with_as_little_as_can_be(self, services: dict[str, Any], process: str) -> None:
+        service = services[process]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+        assert service["pids_limit"] > 0
+
+    def test_all_have_limits(self, services: dict[str, Any]) -> None:
+        assert all({"cpus", "memory"} <= set(one["deploy"]["resources"]["limits"]) for one in services.values())
+
+    def test_the_migration_reaches_every_database(self, services: dict[str, Any]) -> None:
+        migrate = services["migrate"]
+        assert set(migrate["environment"]) == {env_name(f"{name}_database_url") for name in DATABASES}
+        assert migrate["depends_on"] == {"postgres": {"condition": "service_healthy"}}
+        for name in DATABASES:
+            assert f"{name.upper()}_DATABASE_PASSWORD" in services["postgres"]["environment"]
+
+    def test_the_three_of_sales_share_their_ticket_key(self, services: dict[str, Any]) -> None:
+        keys = {tuple(services[name]["volumes"]) for name in ("tickets", "bookings", "payments")}
+        assert keys == {("ticket-key:/var/lib/boxoffice/keys",)}
+
+
+class TestNetwork:
+    def test_engines_and_most_processes_have_no_way_out(self, services: dict[str, Any]) -> None:
+        out = {name for name, service in services.items() if "outward" in service["networks"]}
+        assert out == {"gateway", "bookings", "payments", "notification", "grafana"}
+        assert compose(GIVEN)["networks"]["inside"]["internal"] is True
+
+    def test_only_this_machine_reaches_what_is_published(self, services: dict[str, Any]) -> None:
+        published = {name: service["ports"] for name, service in services.items() if "ports" in service}
+        assert published == {"gateway": ["127.0.0.1:8000:8000"], "grafana": ["127.0.0.1:3000:3000"]}
+
+    def test_the_gateway_trusts_the_inner_network_alone(self, services: dict[str, Any]) -> None:
+        [inner] = compose(GIVEN)["networks"]["inside"]["ipam"]["config"]
+        assert services["gateway"]["environment"]["BOXOFFICE_TRUSTED_NETWORKS"] == inner["subnet"]
+
+
+class TestInterpolation:
+    @pytest.mark.parametrize(
+        ("text", "result"),
+        [("${A}", "1"), ("${B:-2}", "2"), ("${B}", ""), ("$$A", "$A"), ("${A:?no}", "1"), ("${EMPTY-3}", "")],
+    )
+    def test_is_composes_own(self, text: str, result: str) -> None:
+        assert interpolate(text, {"A": "1", "EMPTY": ""}) == result

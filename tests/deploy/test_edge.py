@@ -1,0 +1,133 @@
+"""nginx and Varnish before the gateway: kept is what answers call public, and nothing of anybody's own.
+
+Both run with their configuration from ``deploy/`` and must do the same.
+"""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.edge import PING, VARNISH, Edge, nginx, program, running
+
+from boxoffice.services.catalog.api.parts import PRIVATE, PUBLIC
+from boxoffice.services.gateway.domain.routes import SEAT_MAP_BODY_BYTES
+from boxoffice.services.sales.api.parts import LIVE
+from boxoffice.services.search.api import CACHE
+from boxoffice.services.storefront.api.rendering import PERSONAL
+
+pytestmark = pytest.mark.xdist_group("edge")
+ANSWERS = {
+    "/public": [("Cache-Control", PUBLIC), ("Vary", "Authorization")],
+    "/page": [("Cache-Control", "public, max-age=30, stale-while-revalidate=120"), ("Vary", "Cookie")],
+    "/found": [("Cache-Control", CACHE)],
+    "/house": [("Cache-Control", LIVE)],
+    "/private": [("Cache-Control", PRIVATE)],
+    "/personal": [("Cache-Control", PERSONAL)],
+    "/aged": [("Cache-Control", "max-age=60")],
+    "/cookie": [("Cache-Control", PUBLIC), ("Set-Cookie", "session=sealed; Path=/")],
+}
+
+
+@pytest.fixture(scope="module", params=["nginx", "varnish"])
+def edge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    with running(request.param, tmp_path_factory.mktemp(request.param), ANSWERS) as started:
+        yield started
+
+
+def bodies(edge: Edge, path: str, *, times: int = 2, headers: dict[str, str] | None = None) -> list[str]:
+    with edge.client() as client:
+        return [client.get(path, headers=headers).text for _ in range(times)]
+
+
+class TestConfigurations:
+    def test_nginx_accepts_its_own(self, tmp_path: Path) -> None:
+        command = nginx(tmp_path, port=8443, upstream=8000)
+        done = subprocess.run([*command, "-t"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def test_varnish_compiles_its_own(self) -> None:
+        done = subprocess.run([program("varnishd"), "-C", "-f", VARNISH], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+class TestCache:
+    @pytest.mark.parametrize("path", ["/public", "/page", "/found", "/house"])
+    def test_keeps_what_is_public(self, edge: Edge, path: str) -> None:
+        first, second = bodies(edge, path)
+        assert first == second
+
+    def test_varnish_keeps_one_page_for_all_who_have_no_session_nginx_one_for_every_cookie(self, edge: Edge) -> None:
+        first, second = (bodies(edge, "/page", times=1, headers={"Cookie": f"seen={word}"}) for word in ("yes", "no"))
+        assert (first == second) is (edge.name == "varnish")
+
+    @pytest.mark.parametrize("path", ["/private", "/personal", "/aged", "/cookie", "/silent"])
+    def test_keeps_nothing_else(self, edge: Edge, path: str) -> None:
+        first, second = bodies(edge, path)
+        assert first != second
+
+    @pytest.mark.parametrize("path", ["/public", "/page"])
+    @pytest.mark.parametrize(
+        "headers",
+        [
+            {"Authorization": "Bearer of-somebody"},
+            {"Cookie": "session=sealed"},
+            {"Cookie": "theme=dark; __Host-session=sealed"},
+        ],
+        ids=["token", "session", "secure-session"],
+    )
+    def test_gives_whoever_says_who_they_are_an_answer_of_their_own(
+        self, edge: Edge, path: str, headers: dict[str, str]
+    ) -> None:
+        [kept] = bodies(edge, path, times=1)
+        first, second = bodies(edge, path, headers=headers)
+        assert len({kept, first, second}) == 3
+        assert bodies(edge, path, times=1) == [kept]
+
+    def test_keeps_addresses_apart(self, edge: Edge) -> None:
+        edge.upstream.answers["/public?page=2"] = ANSWERS["/public"]
+        assert bodies(edge, "/public", times=1) != bodies(edge, "/public?page=2", times=1)
+
+    def test_shows_no_house_older_than_it_may_be(self, edge: Edge) -> None:
+        [first] = bodies(edge, "/house", times=1)
+        time.sleep(2.1)
+        assert bodies(edge, "/house", times=1) != [first]
+
+    def test_hands_writes_on_every_time(self, edge: Edge) -> None:
+        with edge.client() as client:
+            first, second = (client.post("/public", content=b"{}").text for _ in range(2))
+        assert first != second
+
+
+class TestDoor:
+    def test_lets_sockets_through(self, edge: Edge) -> None:
+        with edge.connected() as connection:
+            connection.sendall(
+                b"GET /api/v1/events/1/live HTTP/1.1\r\nHost: tickets.example.org\r\nConnection: Upgrade\r\n"
+                b"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+            )
+            said = b""
+            while b"\r\n\r\n" not in said:
+                said += connection.recv(4096)
+            assert said.startswith(b"HTTP/1.1 101 ")
+            connection.sendall(PING)
+            assert connection.recv(4096) == PING
+
+    def test_takes_the_largest_body_of_the_gateway_and_no_larger(self, edge: Edge) -> None:
+        with edge.client() as client:
+            assert client.post("/api/v1/venues/1/seat-maps", content=b" " * SEAT_MAP_BODY_BYTES).status_code == 200
+        with edge.client() as client:
+            refused = client.post("/api/v1/venues/1/seat-maps", content=b" " * (SEAT_MAP_BODY_BYTES + 1))
+            assert refused.status_code == 413
+
+    @pytest.mark.parametrize("path", ["/metrics", "/health/ready", "/metrics?x=1"])
+    def test_keeps_operations_inside(self, edge: Edge, path: str) -> None:
+        with edge.client() as client:
+            assert client.get(path).status_code == 404
+
+    def test_says_who_calls_whatever_the_client_claims(self, edge: Edge) -> None:
+        with edge.client() as client:
+            client.get("/silent", headers={"X-Forwarded-For": "203.0.113.7"})
+        last = edge.upstream.seen[-1][2]["x-forwarded-for"].split(",")[-1].strip()
+        assert last == "127.0.0.1"
