@@ -81,7 +81,7 @@ class Machine:
     def _start_connect(self, port: int | None) -> connect.Connect:
         return connect.start(
             self._folder / "connect", servers=self.kafka.servers, log=self._folder / "connect.log", port=port,
-            secrets={"BOXOFFICE_CDC_PASSWORD": PASSWORD},
+            secrets={"CDC_PASSWORD": PASSWORD},
         )  # fmt: skip
 
     def start_consumer(self) -> None:

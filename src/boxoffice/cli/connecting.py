@@ -26,7 +26,7 @@ def apply(data_dir: DataDir = DEFAULT_DATA_DIR, settings: SettingsFile = None) -
     """Make the connectors, or change them to what this version needs; a second time changes nothing.
 
     Also makes the publications, as the owners of the databases, and the topics. The role in BOXOFFICE_CDC_USER needs
-    REPLICATION; its password is BOXOFFICE_CDC_PASSWORD in the environment of the Connect worker.
+    REPLICATION; its password is CDC_PASSWORD in the environment of the Connect worker.
     """
     from boxoffice.runtime.bus import shop_of
     from boxoffice.runtime.connectors import ConnectApi, outbox_connector

@@ -50,7 +50,7 @@ def outbox_slot(service: str, shop: str = "") -> str:
 def outbox_connector(service: str, database_url: str, *, user: str, shop: str = "") -> tuple[str, dict[str, str]]:
     """Write the connector of a service's outbox: its name and its configuration.
 
-    The password stays in the worker's environment (``BOXOFFICE_CDC_PASSWORD``).
+    The password stays in the worker's environment (``CDC_PASSWORD``).
     """
     at = urlsplit(database_url)
     values = {

@@ -46,7 +46,7 @@ class Worker:
     """A Connect worker that can be killed and started again at its port."""
 
     def __init__(self, kafka: Kafka, folder: Path, password: str) -> None:
-        self._kafka, self._folder, self._secrets = kafka, folder, {"BOXOFFICE_CDC_PASSWORD": password}
+        self._kafka, self._folder, self._secrets = kafka, folder, {"CDC_PASSWORD": password}
         self.connect: Connect = self._start(None)
         self.connect.wait_ready()
 
