@@ -155,7 +155,7 @@ async def drill(machine: Machine, *, records: int, kills: int, seed: int) -> dic
         storm_p50, storm_p99 = (await once(shop, DELAYS, *stormy))["s"]
     return {
         "outbox_records": found["told"], "missing": found["missing"], "effects_twice": found["twice"],
-        "phantoms": found["phantoms"], "inversions": found["inversions"], "kills_each": kills, "seed": seed,
+        "phantoms": found["phantoms"], "inversions": found["inversions"], "kills_each": kills, "keys": KEYS, "seed": seed,
         "delay_p50_ms": round(p50 * 1e3), "delay_p99_ms": round(p99 * 1e3),
         "delay_killed_p50_ms": round(storm_p50 * 1e3), "delay_killed_p99_ms": round(storm_p99 * 1e3),
         "handovers": hands.count,
