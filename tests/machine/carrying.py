@@ -37,8 +37,8 @@ from boxoffice.runtime.telemetry import configure_logging
 PASSWORD = "of-a-throw-away-server"
 PARTS = ("postgres", "kafka", "connect", "consumer")
 KEYS = 50
-REST_S = 6.0
-"""Between two kills: enough for messages to flow in between, too little for everything to be calm."""
+REST_S = 9.0
+"""Between two kills: about as long as Connect takes to come back, so that sometimes it carries and sometimes not."""
 LAST_S = 180.0
 """For what is under way when the last part was killed."""
 EFFECTS = """
