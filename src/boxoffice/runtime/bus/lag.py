@@ -8,7 +8,8 @@ from boxoffice.runtime.bus.seam import Bus, Consumer
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import CONSUMER_LAG, log
 
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 15.0
+"""As often as metrics are usually scraped."""
 
 _log = log(__name__)
 
