@@ -21,8 +21,9 @@ $(VENV)/.develops: pyproject.toml uv.lock scripts/setup.sh
 
 setup: $(VENV)/.runs ## Install what the shop needs, into .venv
 
-setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser)
+setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser and search servers)
 	@scripts/browser.sh
+	@$(BIN)/python -m boxoffice.runtime.engines.search_servers || [ -z "$$CI" ] # elsewhere their tests say what they lack
 
 run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)
 	@exec $(BIN)/boxoffice up --demo --port $(PORT) --data-dir $(DATA)

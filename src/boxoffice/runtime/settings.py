@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 PREFIX = "BOXOFFICE_"
 FORBIDDEN_SECRETS = frozenset({"changeme", "secret", "password", "admin", "test"})
 MIN_SECRET_LENGTH = 16
+SEARCH_ENGINES = tuple(f"{kind}+{scheme}" for kind in ("opensearch", "elasticsearch") for scheme in ("http", "https"))
 PORTS = range(65_536)
 
 
@@ -105,7 +106,13 @@ class Settings:
     live_clients: int = _setting("Clients that may follow houses live at one process (about 40 kB each).", 10_000)
     live_clients_per_address: int = _setting("The same from one address: an office, or a phone network's exit.", 200)
 
-    search_index_dir: str = _setting("Folder of the search index.", "")
+    search_index_dir: str = _setting("Folder of the search index, where no search engine is set.", "")
+    search_engine_url: str = _setting(
+        "Search server: opensearch+http://host:9200 or elasticsearch+https://user:password@host:9200, with the name of "
+        "the index as path where it is not boxoffice-events; empty: the embedded engine in the folder.",
+        "",
+        secret=True,
+    )
 
     def complaints(self) -> list[str]:
         """Say what is wrong with the values themselves."""
@@ -122,6 +129,8 @@ class Settings:
             and getattr(self, entry.name)
             and not urlsplit(getattr(self, entry.name)).scheme
         )
+        if self.search_engine_url and urlsplit(self.search_engine_url).scheme not in SEARCH_ENGINES:
+            found.append(f"{env_name('search_engine_url')}: its scheme must be one of {', '.join(SEARCH_ENGINES)}")
         if not 1 <= self.token_minutes <= 10:  # noqa: PLR2004 - contract: at most 10 minutes
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:
@@ -192,7 +201,7 @@ def load(
     return settings
 
 
-NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir"})
+NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache"})
 """Variables of the command line that share the prefix."""
 
 

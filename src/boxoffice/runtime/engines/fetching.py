@@ -34,33 +34,19 @@ class Locked:
         return self.path.rpartition("/")[2]
 
 
-def cache_folder() -> Path:
-    """Name the folder that downloads are kept in: ``BOXOFFICE_ENGINES_CACHE``, else below ``~/.cache``."""
-    named = os.environ.get("BOXOFFICE_ENGINES_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "boxoffice" / "engines"
-
-
-def folder_of(lock: Path) -> Path:
-    """Name the folder of a lock's files, whether they are there or not."""
-    return cache_folder() / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
-
-
-def missing(lock: Path) -> list[str]:
-    """Name the files of a lock that were not fetched yet."""
-    return [entry.name for entry in entries(lock) if not (folder_of(lock) / entry.name).exists()]
-
-
 def fetched(lock: Path, *, say: Callable[[str], None] = print) -> Path:
     """Give the folder with a lock's files, flat by their base names, downloading what is missing.
 
-    ``lock`` has lines ``<sha256>  <path in the Maven repository>``; ``say`` is told the progress, a line each time.
+    The folder is ``<lock's stem>-<12 hexadecimal digits of the lock's own SHA-256>`` in ``BOXOFFICE_ENGINES_CACHE``, else in
+    ``~/.cache/boxoffice/engines``. ``lock`` has lines ``<sha256>  <path in the Maven repository>``; ``say`` is told the
+    progress, a line each time.
 
     :raises EngineError: when the repository cannot be reached, or sends something else than what is locked.
     """
-    folder = folder_of(lock)
+    folder = _folder_of(lock)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for entry in entries(lock):
+        for entry in _entries(lock):
             if not (folder / entry.name).exists():
                 _download(entry, folder / entry.name, say=say)
     except urllib.error.URLError as error:
@@ -73,7 +59,13 @@ def fetched(lock: Path, *, say: Callable[[str], None] = print) -> Path:
     return folder
 
 
-def entries(lock: Path) -> Sequence[Locked]:
+def _folder_of(lock: Path) -> Path:
+    named = os.environ.get("BOXOFFICE_ENGINES_CACHE")
+    cache = Path(named) if named else Path.home() / ".cache" / "boxoffice" / "engines"
+    return cache / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+
+
+def _entries(lock: Path) -> Sequence[Locked]:
     """Read a lock file; empty lines and those that begin with ``#`` say nothing."""
     lines = [line.split() for line in lock.read_text().splitlines() if line.strip() and not line.startswith("#")]
     return [Locked(sha256=sha256, path=path) for sha256, path in lines]

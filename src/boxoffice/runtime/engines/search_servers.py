@@ -4,11 +4,13 @@ One node without security, as a child that ends with us. Elasticsearch's archive
 modules (no folding of accents, no edge n-grams, no page at ``/``); OpenSearch's is whole.
 """
 
+import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -16,14 +18,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import boxoffice
 from boxoffice.runtime.embedded import child
 from boxoffice.runtime.embedded.binaries import NAMESPACE
-from boxoffice.runtime.embedded.errors import EngineFailedError, EngineMissingError, from_os_error
+from boxoffice.runtime.embedded.errors import EngineError, EngineFailedError, EngineMissingError, from_os_error
 from boxoffice.runtime.embedded.ports import LOOPBACK, free_port
-from boxoffice.runtime.engines.fetching import entries, fetched
+from boxoffice.runtime.engines.fetching import fetched
 from boxoffice.runtime.engines.java import java
 
 Kind = Literal["opensearch", "elasticsearch"]
@@ -67,13 +69,21 @@ def lock_file() -> Path:
     return (installed if installed.is_dir() else package.parents[1] / "deploy" / "engines") / "search.lock"
 
 
+def fetched_already() -> bool:
+    """Tell whether both archives were fetched, without fetching anything."""
+    named = os.environ.get("BOXOFFICE_ENGINES_CACHE")
+    cache = Path(named) if named else Path.home() / ".cache" / "boxoffice" / "engines"
+    folder = cache / f"{lock_file().stem}-{hashlib.sha256(lock_file().read_bytes()).hexdigest()[:12]}"
+    return all((folder / _archive(kind)).exists() for kind in get_args(Kind))
+
+
 def home(kind: Kind, *, say: Callable[[str], None] = print) -> Path:
     """Give the unpacked programs of a kind, fetching and unpacking them the first time.
 
     :raises EngineError: when they cannot be fetched.
     """
-    folder = fetched(lock_file(), say=say)
-    archive = next(folder / entry.name for entry in entries(lock_file()) if entry.name.startswith(f"{kind}-"))
+    archive = fetched(lock_file(), say=say) / _archive(kind)
+    folder = archive.parent
     target = folder / archive.stem
     if not target.exists():
         say(f"{archive.name}: unpacking")
@@ -101,6 +111,22 @@ def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], Non
         else:
             break
     return server
+
+
+def main() -> int:
+    """Fetch and unpack both servers; returns the exit code."""
+    try:
+        for kind in get_args(Kind):
+            home(kind)
+    except EngineError as error:
+        print(f"The search servers for the tests are not here: {error}", file=sys.stderr)  # noqa: T201 - for who runs it
+        return 1
+    return 0
+
+
+def _archive(kind: Kind) -> str:
+    names = [line.rpartition("/")[2].strip() for line in lock_file().read_text().splitlines()]
+    return next(name for name in names if name.startswith(f"{kind}-"))
 
 
 def _start(kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path) -> SearchServer:
@@ -209,3 +235,7 @@ def _answers(port: int) -> bool:
             return bool(answer.status == HTTPStatus.OK)
     except (OSError, urllib.error.URLError):
         return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
