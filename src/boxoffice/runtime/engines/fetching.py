@@ -37,9 +37,8 @@ class Locked:
 def fetched(lock: Path, *, say: Callable[[str], None] = print) -> Path:
     """Give the folder with a lock's files, flat by their base names, downloading what is missing.
 
-    The folder is ``<lock's stem>-<12 hexadecimal digits of the lock's own SHA-256>`` in ``BOXOFFICE_ENGINES_CACHE``, else in
-    ``~/.cache/boxoffice/engines``. ``lock`` has lines ``<sha256>  <path in the Maven repository>``; ``say`` is told the
-    progress, a line each time.
+    ``lock`` has lines ``<sha256>  <path in the Maven repository>``. The folder is named by the lock's stem and the
+    first 12 hexadecimal digits of the lock's own SHA-256. ``say`` is told the progress, a line each time.
 
     :raises EngineError: when the repository cannot be reached, or sends something else than what is locked.
     """

@@ -100,17 +100,26 @@ def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], Non
     :raises EngineError: when it cannot be fetched, there is no Java for it, or it does not come up.
     """
     programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
-    for attempt in range(1, STARTS + 1):
-        server = _start(kind, programs, runtime, folder, log=log)
+    server = _start(kind, programs, runtime, folder, log=log)
+    for _ in range(1, STARTS):
         try:
-            server.process.wait_until(lambda: _answers(server.port), seconds=READY_S)  # noqa: B023 - asked within this turn
+            _wait(server)
         except EngineFailedError as error:
-            server.process.kill()
-            if attempt == STARTS or not PORT_TAKEN.search(str(error)):
+            if not PORT_TAKEN.search(str(error)):
                 raise
+            server = _start(kind, programs, runtime, folder, log=log)
         else:
-            break
+            return server
+    _wait(server)
     return server
+
+
+def _wait(server: SearchServer) -> None:
+    try:
+        server.process.wait_until(lambda: _answers(server.port), seconds=READY_S)
+    except BaseException:
+        server.process.kill()
+        raise
 
 
 def main() -> int:

@@ -25,7 +25,6 @@ from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.rebuild import Progress, rebuild
 from boxoffice.services.search.usecases.take_changes import Intake
 
-
 LEASE = "search.index"
 """Of the processes that share a search server one looks after the index."""
 

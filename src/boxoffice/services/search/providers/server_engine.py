@@ -218,7 +218,7 @@ class ServerEngine:
         return int(self._search(asked)["hits"]["total"]["value"]) > 0
 
     def _complete(self, typed: Sequence[str], pool: Json, *, limit: int) -> list[Suggestion]:
-        """List names that contain the typed words in a row, the last one perhaps unfinished, within a query's events."""
+        """List names that contain the typed words in a row, the last one perhaps unfinished."""
         starts = {kind: suggest_key(kind, typed) for kind in SUGGESTED}
         has_one = {"bool": {"should": [{"prefix": {SUGGEST_FIELD: {"value": start}}} for start in starts.values()]}}
         aggregations = {kind: _keys(f"{_literally(start)}.*", LOOKED_AT) for kind, start in starts.items()}
