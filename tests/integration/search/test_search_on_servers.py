@@ -206,6 +206,7 @@ class TestShelf:
 class TestService:
     async def test_follows_an_event_through_its_life(self, url: str, redis_url: str, bus: Bus) -> None:
         async with running(settings(url, redis_url), StandInCatalog()) as shop:
+            await until(lambda: equals(degraded(shop), 0), "the index is complete")
             await publish(bus, [told(event(1, name="Gala"), 2)])
             await until(lambda: equals(shop.total(q="gala"), 1), "the published event is found")
             on_sale = SaleFact(event_id=1, state="few_left", capacity=100, free=7, lowest_price="49.50", currency="EUR")
@@ -248,6 +249,7 @@ class TestService:
 
     async def test_a_second_process_answers_and_takes_over(self, url: str, redis_url: str, bus: Bus) -> None:
         async with running(settings(url, redis_url), StandInCatalog()) as first:
+            await until(lambda: equals(degraded(first), 0), "the index is complete")
             await publish(bus, [told(event(1), 1)])
             await until(lambda: equals(first.total(), 1), "the first process took it")
             async with running(settings(url, redis_url), StandInCatalog()) as second:
@@ -261,6 +263,7 @@ class TestService:
     async def test_is_rebuilt_by_the_command_while_nobody_runs(self, url: str, redis_url: str, bus: Bus) -> None:
         stand_in = StandInCatalog({1: (event(1), 1), 2: (event(2), 1)})
         async with running(settings(url, redis_url), stand_in) as shop:
+            await until(lambda: equals(degraded(shop), 0), "the index is complete")
             await publish(bus, [told(SaleFact(event_id=1, state="sold_out", capacity=9, free=0), 1)])
             await until(lambda: shows_state(shop, "sold_out"), "the sale is known")
         async with Redis.from_url(redis_url) as redis:

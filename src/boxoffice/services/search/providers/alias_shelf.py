@@ -9,6 +9,7 @@ find (``server_engine.py``).
 """
 
 import re
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -181,9 +182,9 @@ class AliasShelf:
         self._wire.call("POST", "/_aliases", {"actions": actions})
 
     def _create(self, *, incomplete: bool, alias: str | None = None) -> str:
-        """Create the generation after the last one; two processes that try at once do not get the same."""
-        used = [int(index.rpartition("-")[2]) for index in self._indexes()]
-        index = f"{self.alias}-{max(used, default=0) + 1:08}"
+        """Create a generation of a name that was never used: a process that was taken for dead must not meet ours."""
+        used = [int(index.removeprefix(f"{self.alias}-").partition("-")[0]) for index in self._indexes()]
+        index = f"{self.alias}-{max(used, default=0) + 1:08}-{secrets.token_hex(4)}"
         body = server_schema.index(incomplete=incomplete) | ({"aliases": {alias: {}}} if alias else {})
         self._wire.call("PUT", f"/{index}", body)
         return index
@@ -194,7 +195,7 @@ class AliasShelf:
             self._wire.call("DELETE", f"/{index}", expected={HTTPStatus.NOT_FOUND})
 
     def _indexes(self) -> list[str]:
-        named = re.compile(rf"{re.escape(self.alias)}-\d{{8}}")
+        named = re.compile(rf"{re.escape(self.alias)}-\d{{8}}-[0-9a-f]{{8}}")
         found = self._wire.call("GET", f"/{self.alias}-*/_alias", expected={HTTPStatus.NOT_FOUND})
         return sorted(index for index in found or () if named.fullmatch(index))
 
