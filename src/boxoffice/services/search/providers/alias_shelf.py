@@ -172,14 +172,20 @@ class AliasShelf:
         self._current = Generation(index=fresh, incomplete=True, wanted=False)
 
     def _become(self, fresh: str, also: Sequence[object]) -> None:
-        """Point the alias at an index, in one step with removing the other generations."""
-        others = [index for index in self._indexes() if index != fresh]
+        """Move the alias to an index in one step.
+
+        The generation before it stays until the next rebuild: who is being answered from it must not see it vanish.
+        """
+        before = self._wire.call("GET", f"/_alias/{self.alias}", expected={HTTPStatus.NOT_FOUND}) or ()
         actions = [
             {"add": {"index": fresh, "alias": self.alias}},
+            *({"remove": {"index": index, "alias": self.alias}} for index in before),
             *also,
-            *({"remove_index": {"index": index}} for index in others),
         ]
         self._wire.call("POST", "/_aliases", {"actions": actions})
+        for index in self._indexes():
+            if index != fresh and index not in before:
+                self._wire.call("DELETE", f"/{index}", expected={HTTPStatus.NOT_FOUND})
 
     def _create(self, *, incomplete: bool, alias: str | None = None) -> str:
         """Create a generation of a name that was never used: a process that was taken for dead must not meet ours."""

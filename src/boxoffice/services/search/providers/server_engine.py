@@ -16,7 +16,7 @@ import msgspec
 
 from boxoffice.services.search.domain.criteria import MAX_FACET_VALUES, MAX_WORDS, Criteria, FacetName
 from boxoffice.services.search.domain.listing import Entry, newest
-from boxoffice.services.search.domain.words import words
+from boxoffice.services.search.domain.words import MAX_ERRORS, distance, words
 from boxoffice.services.search.providers import server_query as dsl
 from boxoffice.services.search.providers.contents import (
     KEY_FIELDS,
@@ -35,7 +35,7 @@ from boxoffice.services.search.providers.engine import (
     Suggestion,
 )
 from boxoffice.services.search.providers.plan import WINDOW, Plan, enough, nearest_first, plan
-from boxoffice.services.search.providers.server_query import Json
+from boxoffice.services.search.providers.server_query import Json, Spellings
 from boxoffice.services.search.providers.server_schema import document, entry_of
 from boxoffice.services.search.providers.suggesting import (
     HITS_FOR_SUGGESTIONS,
@@ -172,10 +172,13 @@ class ServerEngine:
     def _read_texts(self, read: Plan, *, window: int, facets: Sequence[FacetName], now: datetime) -> Reading:
         """Take the texts as typed; with too few hits forgive typing errors; with none leave a word out."""
         chosen: Reading | None = None
+        spellings: Spellings = {}
         for matching in read.matchings:
             if enough(matching, chosen.total if chosen else None):
                 break
-            query = dsl.query(read, matching, now=now)
+            if matching == "forgiving":
+                spellings = self._spellings(read)
+            query = dsl.query(read, matching, spellings, now=now)
             answer = self._search(_window(query, 0, window) | {"aggs": {name: _terms(name) for name in facets}})
             total = int(answer["hits"]["total"]["value"])
             if chosen is None or total > chosen.total:
@@ -185,6 +188,18 @@ class ServerEngine:
                 )  # fmt: skip
         assert chosen is not None
         return chosen
+
+    def _spellings(self, read: Plan) -> Spellings:
+        """Find the words of the index that the typed ones may be meant to be."""
+        asked = dsl.spellings(list(dict.fromkeys(word for clause in read.clauses for word in clause.words)))
+        if not asked["suggest"]:
+            return {}
+        found = self._search(asked)["suggest"]
+        return {
+            typed: {one["text"]: distance(typed, one["text"], MAX_ERRORS) for one in answers[0]["options"]}
+            for typed, answers in found.items()
+            if answers
+        }
 
     def _closest(self, reading: Reading, criteria: Criteria, *, now: datetime) -> list[Entry]:
         """Order by closeness in steps, then upcoming before past, then the nearest date."""

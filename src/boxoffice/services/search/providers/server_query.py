@@ -1,6 +1,6 @@
 """A plan in the query language that OpenSearch and Elasticsearch share, without scripts and without a query parser."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,21 +23,24 @@ from boxoffice.services.search.providers.plan import (
     Clause,
     Plan,
 )
+from boxoffice.services.search.providers.server_schema import SPELLING_FIELD
 
 Json = dict[str, Any]
 
 BM25_SCALE = 2.2
 """Lucene leaves out BM25's constant factor k1 + 1, which tantivy has."""
 
-TWICE_FORGIVEN = 64
-"""Words times fields of a question that are forgiven two errors, the first ones; others are forgiven one. The server
-keeps an automaton for each, some 300 kB for two errors in a long word: 20 MB a question."""
+MAX_SPELLINGS = 100
+"""Words of the index, nearest first, that one typed word may be meant to be; seen: at most a few dozen."""
+
+Spellings = Mapping[str, Mapping[str, int]]
+"""By typed word: the words of the index that it may be meant to be, each with its errors (1 or 2)."""
 
 FOUND: Json = {"term": {"found": True}}
 
 
-def query(plan: Plan, matching: Matching, *, now: datetime) -> Json:
-    """Write the query of a plan, the texts read in one way."""
+def query(plan: Plan, matching: Matching, spellings: Spellings, *, now: datetime) -> Json:
+    """Write the query of a plan, the texts read in one way; ``spellings`` are empty where none is forgiven."""
     if plan.impossible:
         return {"match_none": {}}
     filters = [
@@ -45,12 +48,24 @@ def query(plan: Plan, matching: Matching, *, now: datetime) -> Json:
         *(span(one.field, one.lower, one.below) for one in plan.days),
         *({"term": {field: name}} for field, name in plan.exact),
     ]
-    must = [
-        _clause(clause, matching, twice=twice)
-        for clause, twice in zip(plan.clauses, _twice_forgiven(plan.clauses), strict=True)
-    ]
+    must = [_clause(clause, matching, spellings) for clause in plan.clauses]
     nearer = [_flat(upcoming(now), UPCOMING_WEIGHT)] if plan.clauses else []
     return {"bool": {"filter": filters, "must": must, "should": nearer}}
+
+
+def spellings(typed: Sequence[str]) -> Json:
+    """Ask for the words of the index that some typed words may be meant to be, those that are forgiven errors.
+
+    The server looks for each with one automaton at a time. As ``fuzzy`` queries it would build one for each word and
+    field and keep them all: 50 times slower, and 150 MB for the longest question.
+    """
+    term = {
+        "field": SPELLING_FIELD, "suggest_mode": "always", "prefix_length": 0,
+        "size": MAX_SPELLINGS, "shard_size": MAX_SPELLINGS, "accuracy": 0.1,
+        "max_term_freq": 0.999,  # a frequent word may be a mistake for another one, too
+    }  # fmt: skip
+    asked = {word: {"text": word, "term": term | {"max_edits": tolerance(word)}} for word in typed if tolerance(word)}
+    return {"size": 0, "suggest": asked}
 
 
 def both(*queries: Json) -> Json:
@@ -74,25 +89,10 @@ def span(field: str, lower: int | None, below: int | None) -> Json:
     return {"range": {field: {end: value for end, value in ends.items() if value is not None}}}
 
 
-def _twice_forgiven(clauses: Sequence[Clause]) -> Iterator[frozenset[str]]:
-    """Name the words of each clause that two errors are forgiven."""
-    left = TWICE_FORGIVEN
-    for clause in clauses:
-        long = [word for word in dict.fromkeys(clause.words) if tolerance(word) > 1]
-        chosen = frozenset(long[: max(0, left) // len(clause.fields)])
-        left -= len(chosen) * len(clause.fields)
-        yield chosen
-
-
-def _clause(clause: Clause, matching: Matching, *, twice: frozenset[str]) -> Json:
+def _clause(clause: Clause, matching: Matching, spellings: Spellings) -> Json:
     last = clause.words[-1]
     word_queries = {
-        word: _word(
-            word,
-            clause.fields,
-            errors=0 if matching == "exact" else tolerance(word) if word in twice else min(1, tolerance(word)),
-            may_go_on=word == last,
-        )
+        word: _word(word, clause.fields, spellings.get(word, {}), may_go_on=word == last)
         for word in dict.fromkeys(clause.words)
     }
     needed = [word_queries[word] for word in dict.fromkeys(clause.needed)]
@@ -103,29 +103,24 @@ def _clause(clause: Clause, matching: Matching, *, twice: frozenset[str]) -> Jso
     return {"bool": {"must": must, "should": [*extra, *_phrases(clause)]}}
 
 
-def _word(word: str, fields: Sequence[str], *, errors: int, may_go_on: bool) -> Json:
+def _word(word: str, fields: Sequence[str], spellings: Mapping[str, int], *, may_go_on: bool) -> Json:
+    near = [word, *(meant for meant, errors in spellings.items() if errors == 1)]
     choices: list[Json] = []
     for field in fields:
         weight = WEIGHTS[field]
         choices.append(_whole(field, word, weight))
         if may_go_on and len(word) >= MIN_PREFIX:
             choices.append(_flat({"prefix": {field: {"value": word}}}, weight * PREFIX_WEIGHT))
-        if errors:
-            choices.append(_fuzzy(field, word, 1, weight * ONE_ERROR_WEIGHT))
-        if errors > 1:
-            choices.append(_fuzzy(field, word, errors, weight * TWO_ERRORS_WEIGHT))
+        if len(near) > 1:
+            choices.append(_flat({"terms": {field: near}}, weight * ONE_ERROR_WEIGHT))
+        if len(spellings) >= len(near):  # some with two errors, too
+            choices.append(_flat({"terms": {field: [word, *spellings]}}, weight * TWO_ERRORS_WEIGHT))
     return {"dis_max": {"queries": choices, "tie_breaker": OTHER_FIELDS}}
 
 
 def _whole(field: str, word: str, weight: float) -> Json:
     rarity = {"term": {field: {"value": word, "boost": weight * RARITY_WEIGHT * BM25_SCALE}}}
     return {"bool": {"must": [_flat({"term": {field: {"value": word}}}, weight)], "should": [rarity]}}
-
-
-def _fuzzy(field: str, word: str, errors: int, weight: float) -> Json:
-    # rewritten to a set of documents: by default only the 50 nearest words of the index would be looked for
-    fuzzy = {"value": word, "fuzziness": errors, "transpositions": True, "rewrite": "constant_score"}
-    return _flat({"fuzzy": {field: fuzzy}}, weight)
 
 
 def _phrases(clause: Clause) -> list[Json]:

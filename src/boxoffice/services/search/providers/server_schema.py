@@ -25,6 +25,8 @@ from boxoffice.services.search.providers.plan import MIN_PREFIX, WINDOW
 
 SCHEMA_VERSION = 1
 """Raise it with any change of the mapping or of what a word is: an index of another version is built again."""
+SPELLING_FIELD = "spelling"
+"""Every word of every text, to look for those that a typed word may have been meant to be."""
 MAX_PREFIX = 10
 """Letters of a beginning that are looked up as such; longer ones match few words anyway."""
 MAX_TERM = 8_000
@@ -80,6 +82,7 @@ def _properties() -> dict[str, Any]:
     text = {
         "type": "text",
         "analyzer": "whitespace",
+        "copy_to": SPELLING_FIELD,
         "index_prefixes": {"min_chars": MIN_PREFIX, "max_chars": MAX_PREFIX},
     }
     keys = (*KEY_FIELDS.values(), NAME_KEY, SUGGEST_FIELD, *EXACT_FIELDS)
@@ -88,6 +91,7 @@ def _properties() -> dict[str, Any]:
         "found": {"type": "boolean"},
         "entry": {"type": "object", "enabled": False},
         **_all(TEXT_FIELDS, text),
+        SPELLING_FIELD: {"type": "text", "analyzer": "whitespace", "index_options": "docs", "norms": False},
         PIECES_FIELD: {"type": "text", "analyzer": "whitespace", "position_increment_gap": PIECE_SLOP + 2},
         **_all(keys, {"type": "keyword", "ignore_above": MAX_TERM}),
         **_all(("starts_at", "local_at", "price"), {"type": "long"}),
