@@ -90,7 +90,11 @@ class ServerEngine:
 
     def entries(self, event_ids: Sequence[int]) -> dict[int, Entry]:
         """Read what the index knows of some events, also what is not visible to searches yet."""
-        return {event_id: entry for event_id, (entry, _) in self._stored(event_ids).items()}
+        found: dict[int, Entry] = {}
+        for start in range(0, len(event_ids), BATCH):
+            _, stored = self._stored(event_ids[start : start + BATCH])
+            found |= {event_id: entry for event_id, (entry, _) in stored.items()}
+        return found
 
     def everything(self, batch: int) -> Iterator[Sequence[Entry]]:
         """Walk through all entries by event id."""
@@ -135,24 +139,26 @@ class ServerEngine:
     def _search(self, body: Json) -> Any:
         return self._wire.call("POST", f"/{self.index}/_search", body)
 
-    def _stored(self, event_ids: Sequence[int]) -> dict[int, tuple[Entry, int]]:
-        """Read entries with their documents' versions."""
+    def _stored(self, event_ids: Sequence[int]) -> tuple[str, dict[int, tuple[Entry, int]]]:
+        """Read entries with their documents' versions, and the index that has them (an alias may move meanwhile)."""
         found: dict[int, tuple[Entry, int]] = {}
-        for start in range(0, len(event_ids), BATCH):
-            ids = [str(event_id) for event_id in event_ids[start : start + BATCH]]
-            for one in self._wire.call("POST", f"/{self.index}/_mget", {"ids": ids})["docs"]:
-                if "error" in one:
-                    raise SearchUnavailableError("The index is not there; it is being looked after.")
-                if one["found"]:
-                    entry = _entry(one)
-                    found[entry.event_id] = entry, int(one["_version"])
-        return found
+        index = self.index
+        for one in self._wire.call("POST", f"/{self.index}/_mget", {"ids": [str(number) for number in event_ids]})[
+            "docs"
+        ]:
+            if "error" in one:
+                raise SearchUnavailableError("The index is not there; it is being looked after.")
+            index = one["_index"]
+            if one["found"]:
+                entry = _entry(one)
+                found[entry.event_id] = entry, int(one["_version"])
+        return index, found
 
     def _put(self, newer: Mapping[int, Entry]) -> None:
         left = dict(newer)
         for _ in range(TRIES):
             lines: list[Json] = []
-            stored = self._stored(list(left))
+            index, stored = self._stored(list(left))
             for event_id, entry in left.items():
                 known, version = stored.get(event_id, (None, 0))
                 joined = entry if known is None else newest(known, entry)
@@ -163,7 +169,7 @@ class ServerEngine:
                 self._wire.call("POST", f"/{self.index}/_refresh")  # what another wrote is visible, too
                 return
             # visible when we return: whoever was told that it is taken finds it
-            answer = self._wire.bulk(self.index, lines, params={"refresh": "true"})
+            answer = self._wire.bulk(index, lines, params={"refresh": "true"})
             left = {event_id: left[event_id] for event_id in _second(answer)}
             if not left:
                 return
