@@ -129,8 +129,11 @@ class Settings:
             and getattr(self, entry.name)
             and not urlsplit(getattr(self, entry.name)).scheme
         )
-        if self.search_engine_url and urlsplit(self.search_engine_url).scheme not in SEARCH_ENGINES:
-            found.append(f"{env_name('search_engine_url')}: its scheme must be one of {', '.join(SEARCH_ENGINES)}")
+        if self.search_engine_url:
+            server = urlsplit(self.search_engine_url)
+            if server.scheme not in SEARCH_ENGINES or not server.hostname:
+                schemes = ", ".join(SEARCH_ENGINES)
+                found.append(f"{env_name('search_engine_url')}: its scheme must be one of {schemes}, before a host")
         if not 1 <= self.token_minutes <= 10:  # noqa: PLR2004 - contract: at most 10 minutes
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:

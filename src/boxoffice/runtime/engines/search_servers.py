@@ -122,15 +122,33 @@ def _wait(server: SearchServer) -> None:
         raise
 
 
-def main() -> int:
-    """Fetch and unpack both servers; returns the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Fetch and unpack both servers, or ``run KIND FOLDER`` until a signal ends it; returns the exit code."""
     try:
-        for kind in get_args(Kind):
-            home(kind)
+        match arguments:
+            case []:
+                for kind in get_args(Kind):
+                    home(kind)
+            case ["run", ("opensearch" | "elasticsearch") as kind, folder]:
+                _run_until_stopped(kind, Path(folder))
+            case _:
+                print("usage: search_servers [run opensearch|elasticsearch FOLDER]", file=sys.stderr)  # noqa: T201 - for who runs it
+                return 2
     except EngineError as error:
-        print(f"The search servers for the tests are not here: {error}", file=sys.stderr)  # noqa: T201 - for who runs it
+        print(error, file=sys.stderr)  # noqa: T201 - for who runs it
         return 1
     return 0
+
+
+def _run_until_stopped(kind: Kind, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    server = start_ready(kind, folder.resolve(), log=folder.resolve() / "output.log")
+    print(server.url, flush=True)  # noqa: T201 - for who runs it
+    try:
+        server.process.wait()
+    except KeyboardInterrupt:
+        server.stop()
 
 
 def _archive(kind: Kind) -> str:
@@ -247,4 +265,4 @@ def _answers(port: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
