@@ -114,13 +114,14 @@ class AliasShelf:
         :raises SearchUnavailableError: when the server does not answer.
         """
         answer = self._wire.call("GET", f"/{self.alias}/_mapping", expected={HTTPStatus.NOT_FOUND}) or {}
-        self._current = None
+        seen = None
         for index, found in answer.items():
             meta = found["mappings"].get("_meta", {})
             if meta.get("schema_version") == server_schema.SCHEMA_VERSION:
-                self._current = Generation(index=index, incomplete=meta["incomplete"], wanted=meta["wanted"])
+                seen = Generation(index=index, incomplete=meta["incomplete"], wanted=meta["wanted"])
             else:
                 _log.warning("index.unusable", reason="the index is of another version", index=index)
+        self._current = seen  # at once: other threads ask meanwhile
 
     def begin_next(self) -> SearchEngine:
         """Begin an empty generation beside the current one.
@@ -133,9 +134,9 @@ class AliasShelf:
 
     def forget_next(self) -> None:
         """Drop a generation that was not finished."""
-        if self._next is not None:
-            self._next = None
-            self._drop_next()
+        if self._next is not None:  # ours only: another process may have begun one since
+            mine, self._next = self._next, None
+            self._wire.call("DELETE", f"/{mine}", expected={HTTPStatus.NOT_FOUND})
 
     def switch(self) -> None:
         """Make the next generation the current one, and remove those before it.
