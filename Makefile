@@ -21,9 +21,10 @@ $(VENV)/.develops: pyproject.toml uv.lock scripts/setup.sh
 
 setup: $(VENV)/.runs ## Install what the shop needs, into .venv
 
-setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser, nginx and Varnish)
+setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser, nginx, Varnish, Kafka and search servers)
 	@scripts/browser.sh
 	@scripts/proxies.sh
+	@$(BIN)/python -m boxoffice.runtime.engines || [ -z "$$CI" ] # elsewhere their tests say what they lack
 
 run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)
 	@exec $(BIN)/boxoffice up --demo --port $(PORT) --data-dir $(DATA)

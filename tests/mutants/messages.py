@@ -27,7 +27,7 @@ from boxoffice.runtime.relay import Relay
 from boxoffice.services.sales.usecases import confirm_order, settle_payment
 from boxoffice.services.search.consumers import consumer as search_consumer
 from boxoffice.services.search.domain import listing
-from boxoffice.services.search.providers.shelf import Shelf
+from boxoffice.services.search.providers.folder_shelf import FolderShelf
 from boxoffice.services.search.usecases.take_changes import Intake
 
 CONSUMER = "counting"
@@ -137,7 +137,7 @@ async def _until(true: Any, otherwise: str) -> None:
 
 async def messages_come_out_of_order(room: Room) -> None:
     """A redelivered older message arrives after the newer one; the index must show the newest."""
-    shelf = Shelf(room.folder / "index")
+    shelf = FolderShelf(room.folder / "index")
     shelf.open()
     try:
         take = search_consumer(Intake(shelf)).take

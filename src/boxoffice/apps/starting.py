@@ -24,6 +24,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 """Settings that a process cannot do without when it runs alone; the three of sales must share one ticket key."""
 
+INSTEAD: Mapping[str, str] = {"search_index_dir": "search_engine_url"}
+"""Settings that are not needed when another one is given."""
+
 
 class PartFailedError(Exception):
     """A service did not start; the cause is chained."""
@@ -61,9 +64,13 @@ def check_needs(process: str, settings: Settings) -> None:
         needed = dict.fromkeys(name for names in NEEDS.values() for name in names if name not in within)
     else:
         needed = dict.fromkeys(NEEDS[process])
-    missing = [f"{env_name(name)} is not set; {process} needs it" for name in needed if not getattr(settings, name)]
+    missing = [f"{env_name(name)} is not set; {process} needs it" for name in needed if not _given(settings, name)]
     if missing:
         raise BadSettingsError("\n".join(missing))
+
+
+def _given(settings: Settings, name: str) -> bool:
+    return bool(getattr(settings, name) or (name in INSTEAD and getattr(settings, INSTEAD[name])))
 
 
 @asynccontextmanager

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from pathlib import Path
 
 import typer
 
@@ -31,7 +30,9 @@ def rebuild(data_dir: DataDir = DEFAULT_DATA_DIR, settings: SettingsFile = None)
     with reaching(data_dir, "catalog", settings_file=settings) as known:
         count = asyncio.run(_alone(known))
         if count is None:
-            _ask(Path(required(known, "search_index_dir")))
+            if not known.search_engine_url:
+                required(known, "search_index_dir")
+            _ask(known)
             console.done("The running shop rebuilt its index")
         else:
             console.done(f"The index lists {count} events")
@@ -61,13 +62,18 @@ async def _alone(settings: Settings) -> int | None:
     return None
 
 
-def _ask(index: Path) -> None:
-    from boxoffice.services.search.providers.shelf import WANTED, ask_for_rebuild
+def _ask(settings: Settings) -> None:
+    from boxoffice.services.search.app import shelf_of
 
-    ask_for_rebuild(index)
-    deadline = time.monotonic() + ASKED_S
-    with console.out.status("The running shop rebuilds its index …"):
-        while (index / WANTED).exists():
-            if time.monotonic() > deadline:
-                raise CommandError("The running shop did not rebuild its index; look at its log.", Exit.PART_FAILED)
-            time.sleep(LOOK_S)
+    shelf = shelf_of(settings)
+    try:
+        shelf.ask_for_rebuild()
+        deadline = time.monotonic() + ASKED_S
+        with console.out.status("The running shop rebuilds its index …"):
+            while shelf.wanted:
+                if time.monotonic() > deadline:
+                    raise CommandError("The running shop did not rebuild its index; look at its log.", Exit.PART_FAILED)
+                time.sleep(LOOK_S)
+                shelf.look()
+    finally:
+        shelf.close()

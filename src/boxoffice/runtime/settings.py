@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 PREFIX = "BOXOFFICE_"
 FORBIDDEN_SECRETS = frozenset({"changeme", "secret", "password", "admin", "test"})
 MIN_SECRET_LENGTH = 16
+SEARCH_ENGINES = tuple(f"{kind}+{scheme}" for kind in ("opensearch", "elasticsearch") for scheme in ("http", "https"))
 PORTS = range(65_536)
 
 
@@ -117,7 +118,13 @@ class Settings:
     live_clients: int = _setting("Clients that may follow houses live at one process (about 40 kB each).", 10_000)
     live_clients_per_address: int = _setting("The same from one address: an office, or a phone network's exit.", 200)
 
-    search_index_dir: str = _setting("Folder of the search index.", "")
+    search_index_dir: str = _setting("Folder of the search index, where no search engine is set.", "")
+    search_engine_url: str = _setting(
+        "Search server: opensearch+http://host:9200 or elasticsearch+https://user:password@host:9200, with the name of "
+        "the index as path where it is not boxoffice-events; empty: the embedded engine in the folder.",
+        "",
+        secret=True,
+    )
 
     def complaints(self) -> list[str]:
         """Say what is wrong with the values themselves."""
@@ -134,12 +141,7 @@ class Settings:
             and getattr(self, entry.name)
             and not urlsplit(getattr(self, entry.name)).scheme
         )
-        if self.outbox_carrier not in {"relay", "connect"}:
-            found.append(f"{env_name('outbox_carrier')}: {self.outbox_carrier!r} is neither relay nor connect")
-        elif self.outbox_carrier == "connect" and not self.bus_url:
-            found.append(f"{env_name('outbox_carrier')}: connect writes to Kafka; name it in {env_name('bus_url')}")
-        if self.bus_url and urlsplit(self.bus_url).scheme not in {"", "kafka"}:
-            found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
+        found.extend(self._complaints_of_engines())
         if not 1 <= self.token_minutes <= 10:  # noqa: PLR2004 - contract: at most 10 minutes
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:
@@ -168,6 +170,21 @@ class Settings:
             len(self.session_secret) < MIN_SECRET_LENGTH or self.session_secret.lower() in FORBIDDEN_SECRETS
         ):
             found.append(f"{env_name('session_secret')}: use at least {MIN_SECRET_LENGTH} random characters")
+        return found
+
+    def _complaints_of_engines(self) -> list[str]:
+        found: list[str] = []
+        if self.outbox_carrier not in {"relay", "connect"}:
+            found.append(f"{env_name('outbox_carrier')}: {self.outbox_carrier!r} is neither relay nor connect")
+        elif self.outbox_carrier == "connect" and not self.bus_url:
+            found.append(f"{env_name('outbox_carrier')}: connect writes to Kafka; name it in {env_name('bus_url')}")
+        if self.bus_url and urlsplit(self.bus_url).scheme not in {"", "kafka"}:
+            found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
+        if self.search_engine_url:
+            server = urlsplit(self.search_engine_url)
+            if server.scheme not in SEARCH_ENGINES or not server.hostname:
+                schemes = ", ".join(SEARCH_ENGINES)
+                found.append(f"{env_name('search_engine_url')}: its scheme must be one of {schemes}, before a host")
         return found
 
 
@@ -210,7 +227,7 @@ def load(
     return settings
 
 
-NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir"})
+NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache"})
 """Variables of the command line that share the prefix."""
 
 

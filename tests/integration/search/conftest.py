@@ -1,30 +1,41 @@
-"""An index of all the real concerts, built once, and small ones for single tests."""
+"""An index of all the real concerts, built once, and small ones for single tests, on every kind of engine."""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.support.concert_facts import concert_facts
+from tests.support.search_engines import KINDS, Kind, SearchEngines
 
+from boxoffice.services.search.providers.engine import SearchEngine
 from boxoffice.services.search.providers.tantivy_engine import TantivyEngine
-from boxoffice.services.search.usecases.read_messages import listing_change
-from boxoffice.services.search.usecases.take_changes import apply
-
-BATCH = 500
 
 
 @pytest.fixture(scope="session")
-def concerts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TantivyEngine]:
-    engine = TantivyEngine.create(tmp_path_factory.mktemp("concerts") / "index")
-    changes = [listing_change(fact, version=1) for fact in concert_facts()]
-    for start in range(0, len(changes), BATCH):
-        apply(engine, changes[start : start + BATCH])
-    yield engine
-    engine.close()
+def search_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngines]:
+    engines = SearchEngines(tmp_path_factory.mktemp("search"))
+    yield engines
+    engines.close()
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Any:
+    return request.param
 
 
 @pytest.fixture
-def engine(tmp_path: Path) -> Iterator[TantivyEngine]:
+def concerts(kind: Kind, search_engines: SearchEngines) -> SearchEngine:
+    return search_engines.concerts(kind)
+
+
+@pytest.fixture
+def engine(kind: Kind, search_engines: SearchEngines) -> Iterator[SearchEngine]:
+    with search_engines.fresh(kind) as engine:
+        yield engine
+
+
+@pytest.fixture
+def folder_engine(tmp_path: Path) -> Iterator[TantivyEngine]:
     engine = TantivyEngine.create(tmp_path / "index")
     yield engine
     engine.close()

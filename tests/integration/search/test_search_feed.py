@@ -4,114 +4,39 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import msgspec
 import pytest
 from redis.asyncio import Redis
 from tests.support.concert_facts import concert_facts
+from tests.support.search_service import (
+    PATIENCE_S,
+    Running,
+    StandInCatalog,
+    asked_again,
+    degraded,
+    equals,
+    event,
+    finds,
+    peers,
+    publish,
+    running,
+    shows_state,
+    times_asked,
+    told,
+    until,
+)
 
-from boxoffice.contracts.envelope import Envelope
-from boxoffice.contracts.messages import catalog, sales
-from boxoffice.contracts.messages.catalog import EventFact
 from boxoffice.contracts.messages.sales import SaleFact
 from boxoffice.runtime.bus import StreamBus
-from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
-from boxoffice.services.search.app import build, rebuild_alone
+from boxoffice.services.search.app import rebuild_alone
 from boxoffice.services.search.providers.engine import IndexInUseError
-from boxoffice.services.search.providers.shelf import WANTED, ask_for_rebuild
-
-PATIENCE_S = 30.0
-
-
-@dataclass
-class StandInCatalog:
-    """Answers the catalog's public list; ``facts`` by event id with their versions."""
-
-    facts: dict[int, tuple[EventFact, int]] = field(default_factory=dict)
-    away: bool = False
-    asked: int = 0
-
-    async def __call__(self, scope: Any, _receive: Any, send: Any) -> None:
-        self.asked += 1
-        query = dict(part.split("=") for part in scope["query_string"].decode().split("&"))
-        page_no, page_size = int(query["pageNo"]), int(query["pageSize"])
-        chosen = sorted(self.facts)[page_no * page_size : (page_no + 1) * page_size]
-        body = {
-            "events": [_answer(*self.facts[event_id]) for event_id in chosen],
-            "totalElement": len(self.facts),
-            "isLast": (page_no + 1) * page_size >= len(self.facts),
-        }
-        await asyncio.sleep(0)
-        await send({"type": "http.response.start", "status": 503 if self.away else 200, "headers": []})
-        await send({"type": "http.response.body", "body": msgspec.json.encode(body)})
-
-
-def _answer(fact: EventFact, version: int) -> dict[str, Any]:
-    return {
-        "id": fact.event_id, "name": fact.name, "description": fact.description, "startTime": fact.starts_at,
-        "endTime": fact.ends_at, "timeZone": fact.venue.time_zone, "availableSeats": None,
-        "venue": {
-            "id": fact.venue.venue_id, "name": fact.venue.name, "location": fact.venue.location,
-            "timeZone": fact.venue.time_zone, "city": fact.venue.city,
-        },
-        "category": {"id": fact.category_id, "name": fact.category}, "status": fact.status, "onSale": False,
-        "currency": fact.currency, "limitPerCustomer": 8, "holdMinutes": 20, "refundPolicy": fact.refund_policy,
-        "programme": fact.programme, "organisationId": fact.organisation_id, "version": version,
-    }  # fmt: skip
-
-
-def event(number: int, **changes: Any) -> EventFact:
-    start = datetime.now(UTC) + timedelta(days=30)
-    fact = msgspec.structs.replace(concert_facts()[0], event_id=number, starts_at=start, ends_at=start)
-    return msgspec.structs.replace(fact, **changes)
-
-
-def told(fact: EventFact | SaleFact, version: int) -> Envelope:
-    topic = catalog.TOPIC if isinstance(fact, EventFact) else sales.EVENT_TOPIC
-    return Envelope(
-        message_id=uuid4(), topic=topic, key=str(fact.event_id), type_=f"{topic}.told", version=version,
-        occurred_at=datetime.now(UTC), body=msgspec.Raw(msgspec.json.encode(fact)),
-    )  # fmt: skip
-
-
-@dataclass
-class Running:
-    client: httpx.AsyncClient
-
-    async def search(self, **asked: Any) -> dict[str, Any]:
-        answer = await self.client.get("/api/v1/search", params=asked)
-        assert answer.status_code == httpx.codes.OK, answer.text
-        page: dict[str, Any] = answer.json()
-        return page
-
-    async def total(self, **asked: Any) -> int:
-        return int((await self.search(**asked))["totalElement"])
-
-
-@asynccontextmanager
-async def running(folder: Path, redis_url: str, stand_in: StandInCatalog) -> AsyncIterator[Running]:
-    app = build(settings(folder, redis_url), peers(stand_in))
-    async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        yield Running(client)
-
-
-def settings(folder: Path, redis_url: str) -> Settings:
-    return Settings(search_index_dir=str(folder), redis_url=redis_url)
-
-
-def peers(stand_in: StandInCatalog) -> Peers:
-    known = Peers({"identity": "http://127.0.0.1:9"})
-    known.attach("catalog", stand_in)
-    return known
+from boxoffice.services.search.providers.folder_shelf import WANTED, FolderShelf
 
 
 @pytest.fixture
@@ -124,6 +49,10 @@ def generations(folder: Path) -> set[str]:
     return {path.name for path in folder.glob("generation-*")}
 
 
+def settings(folder: Path, redis_url: str) -> Settings:
+    return Settings(search_index_dir=str(folder), redis_url=redis_url)
+
+
 def wanted(folder: Path) -> bool:
     return (folder / WANTED).exists()
 
@@ -134,73 +63,61 @@ def cut_short(folder: Path, damage: str) -> None:
             path.write_bytes(path.read_bytes()[:40])
 
 
-async def publish(bus: StreamBus, envelopes: Sequence[Envelope]) -> None:
-    for start in range(0, len(envelopes), 500):
-        assert await bus.publish(envelopes[start : start + 500], mark=("test", "0"), after=await bus.mark("test"))
-
-
-async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not await holds():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
-        await asyncio.sleep(0.05)
-
-
 class TestFeed:
     async def test_takes_all_the_concerts_within_seconds(self, tmp_path: Path, redis_url: str, bus: StreamBus) -> None:
         await publish(bus, [told(fact, 1) for fact in concert_facts()])
         started = time.monotonic()
-        async with running(tmp_path, redis_url, StandInCatalog()) as shop:
-            await until(lambda: _is(shop.total(), 3_540), "all concerts are found")
+        async with running(settings(tmp_path, redis_url), StandInCatalog()) as shop:
+            await until(lambda: equals(shop.total(), 3_540), "all concerts are found")
         assert time.monotonic() - started < PATIENCE_S
 
     async def test_follows_an_event_through_its_life(self, tmp_path: Path, redis_url: str, bus: StreamBus) -> None:
-        async with running(tmp_path, redis_url, StandInCatalog()) as shop:
+        async with running(settings(tmp_path, redis_url), StandInCatalog()) as shop:
             await publish(bus, [told(event(1, name="Gala", status="draft"), 1)])
             await publish(bus, [told(event(1, name="Gala"), 2)])
-            await until(lambda: _is(shop.total(q="gala"), 1), "the published event is found")
+            await until(lambda: equals(shop.total(q="gala"), 1), "the published event is found")
             (hit,) = (await shop.search(q="gala"))["events"]
             assert (hit["saleState"], hit["lowestPrice"], hit["onSale"]) == ("not_on_sale", None, False)
 
             on_sale = SaleFact(event_id=1, state="few_left", capacity=100, free=7, lowest_price="49.50", currency="EUR")
             await publish(bus, [told(on_sale, 1)])
-            await until(lambda: _state(shop, "few_left"), "few are left")
+            await until(lambda: shows_state(shop, "few_left"), "few are left")
             (hit,) = (await shop.search(q="gala"))["events"]
             assert (hit["lowestPrice"], hit["currency"], hit["onSale"]) == ("49.50", "EUR", True)
 
             await publish(bus, [told(event(1, name="Gala", status="cancelled"), 3)])
-            await until(lambda: _state(shop, "cancelled"), "it is cancelled")
+            await until(lambda: shows_state(shop, "cancelled"), "it is cancelled")
             await publish(bus, [told(event(1, name="Gala", status="deleted"), 4), told(event(1, name="Gala"), 2)])
-            await until(lambda: _is(shop.total(q="gala"), 0), "a deleted event is gone, whatever comes late")
+            await until(lambda: equals(shop.total(q="gala"), 0), "a deleted event is gone, whatever comes late")
 
     async def test_a_poison_message_does_not_stop_its_neighbours(
         self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         spoiled = msgspec.structs.replace(told(event(2), 1), body=msgspec.Raw(b'{"eventId": "none"}'))
         await publish(bus, [told(event(1), 1), spoiled, told(event(3), 1)])
-        async with running(tmp_path, redis_url, StandInCatalog()) as shop:
-            await until(lambda: _is(shop.total(), 2), "both neighbours are found")
+        async with running(settings(tmp_path, redis_url), StandInCatalog()) as shop:
+            await until(lambda: equals(shop.total(), 2), "both neighbours are found")
 
     async def test_a_second_process_reads_and_takes_over_when_the_first_is_gone(
         self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         folder = tmp_path / "index"
-        async with running(folder, redis_url, StandInCatalog()) as first:
+        async with running(settings(folder, redis_url), StandInCatalog()) as first:
             await publish(bus, [told(event(1), 1)])
-            await until(lambda: _is(first.total(), 1), "the first process took it")
-            async with running(folder, redis_url, StandInCatalog()) as second:
-                await until(lambda: _is(second.total(), 1), "the second process reads it")
+            await until(lambda: equals(first.total(), 1), "the first process took it")
+            async with running(settings(folder, redis_url), StandInCatalog()) as second:
+                await until(lambda: equals(second.total(), 1), "the second process reads it")
                 await publish(bus, [told(event(2), 1)])
-                await until(lambda: _is(second.total(), 2), "the second process sees what the first one writes")
-        async with running(folder, redis_url, StandInCatalog()) as second:
+                await until(lambda: equals(second.total(), 2), "the second process sees what the first one writes")
+        async with running(settings(folder, redis_url), StandInCatalog()) as second:
             await publish(bus, [told(event(3), 1)])
-            await until(lambda: _is(second.total(), 3), "the second process writes now")
+            await until(lambda: equals(second.total(), 3), "the second process writes now")
 
     async def test_waits_for_the_lock_of_another_process(self, tmp_path: Path, redis_url: str, bus: StreamBus) -> None:
         program = (
             "import sys, time\nfrom pathlib import Path\n"
-            "from boxoffice.services.search.providers.shelf import Shelf\n"
-            "shelf = Shelf(Path(sys.argv[1])); shelf.open(); print('open', flush=True); time.sleep(600)\n"
+            "from boxoffice.services.search.providers.folder_shelf import FolderShelf\n"
+            "shelf = FolderShelf(Path(sys.argv[1])); shelf.open(); print('open', flush=True); time.sleep(600)\n"
         )
         other = await asyncio.create_subprocess_exec(
             sys.executable, "-c", program, str(tmp_path), stdout=asyncio.subprocess.PIPE
@@ -208,7 +125,7 @@ class TestFeed:
         assert other.stdout
         assert await other.stdout.readline() == b"open\n"
         try:
-            async with running(tmp_path, redis_url, StandInCatalog()) as shop:
+            async with running(settings(tmp_path, redis_url), StandInCatalog()) as shop:
                 await publish(bus, [told(event(1), 1)])
                 await asyncio.sleep(1.5)
                 assert await shop.total() == 0
@@ -217,7 +134,7 @@ class TestFeed:
                         settings(tmp_path, redis_url), peers(StandInCatalog()), progress=lambda *_: None
                     )
                 other.kill()
-                await until(lambda: _is(shop.total(), 1), "the message was taken after the other process died")
+                await until(lambda: equals(shop.total(), 1), "the message was taken after the other process died")
         finally:
             if other.returncode is None:
                 other.kill()
@@ -231,39 +148,39 @@ class TestRebuild:
         stand_in = StandInCatalog({1: (event(1), 3), 2: (event(2), 1)})
         on_sale = SaleFact(event_id=1, state="sold_out", capacity=100, free=0)
         await publish(bus, [told(on_sale, 5)])
-        async with running(tmp_path, redis_url, stand_in) as shop:
-            await until(lambda: _is(shop.total(), 2), "the catalog's list is found")
-            await until(lambda: _is(_degraded(shop), 0), "the index is complete")
-            await until(lambda: _state(shop, "sold_out"), "the stream's sale is known")
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: equals(shop.total(), 2), "the catalog's list is found")
+            await until(lambda: equals(degraded(shop), 0), "the index is complete")
+            await until(lambda: shows_state(shop, "sold_out"), "the stream's sale is known")
 
     async def test_answers_are_degraded_until_it_is_done(self, tmp_path: Path, redis_url: str) -> None:
         stand_in = StandInCatalog({1: (event(1), 1)}, away=True)
-        async with running(tmp_path, redis_url, stand_in) as shop:
-            await until(lambda: _is(_asked(stand_in), 1), "the catalog was asked")
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: equals(times_asked(stand_in), 1), "the catalog was asked")
             assert (await shop.search())["degraded"] is True
             stand_in.away = False
-            await until(lambda: _is(shop.total(), 1), "the catalog came back")
+            await until(lambda: equals(shop.total(), 1), "the catalog came back")
             assert "degraded" not in await shop.search()
 
     @pytest.mark.parametrize("damage", ["segments", "meta", "all"])
     async def test_replaces_a_damaged_index(self, tmp_path: Path, redis_url: str, damage: str) -> None:
         stand_in = StandInCatalog({number: (event(number), 1) for number in range(1, 6)})
-        async with running(tmp_path, redis_url, stand_in) as shop:
-            await until(lambda: _is(shop.total(), 5), "the index is there")
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: equals(shop.total(), 5), "the index is there")
         cut_short(tmp_path, damage)
-        async with running(tmp_path, redis_url, stand_in) as shop:
-            await until(lambda: _found(shop, 5), "the index is there again")
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: finds(shop, 5), "the index is there again")
 
     async def test_switches_while_readers_read_and_messages_arrive(
         self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         stand_in = StandInCatalog({fact.event_id: (fact, 1) for fact in concert_facts()[:1_500]})
-        async with running(tmp_path, redis_url, stand_in) as shop:
-            await until(lambda: _is(shop.total(), 1_500), "the index is there")
-            await until(lambda: _is(_degraded(shop), 0), "the index is complete")
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: equals(shop.total(), 1_500), "the index is there")
+            await until(lambda: equals(degraded(shop), 0), "the index is complete")
             before = generations(tmp_path)
             seen: list[int] = []
-            ask_for_rebuild(tmp_path)
+            FolderShelf(tmp_path).ask_for_rebuild()
             number = 10_000
             while wanted(tmp_path) or len(seen) < 20:
                 seen.append(await shop.total(location="Manhattan", pageSize=1))
@@ -273,16 +190,18 @@ class TestRebuild:
                 await asyncio.sleep(0.02)
             assert min(seen) >= seen[0] > 0
             assert seen == sorted(seen)
-            await until(lambda: _is(shop.total(), 1_500 + number - 10_000), "nothing that was told meanwhile is lost")
+            await until(
+                lambda: equals(shop.total(), 1_500 + number - 10_000), "nothing that was told meanwhile is lost"
+            )
             assert generations(tmp_path) != before
 
     async def test_drops_what_the_catalog_no_longer_lists_and_keeps_the_sales(
         self, tmp_path: Path, redis_url: str, bus: StreamBus
     ) -> None:
         stand_in = StandInCatalog({1: (event(1), 1), 2: (event(2), 1)})
-        async with running(tmp_path, redis_url, stand_in) as shop:
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
             await publish(bus, [told(SaleFact(event_id=1, state="sold_out", capacity=9, free=0), 1)])
-            await until(lambda: _state(shop, "sold_out"), "the sale is known")
+            await until(lambda: shows_state(shop, "sold_out"), "the sale is known")
         async with Redis.from_url(redis_url) as redis:
             await redis.flushall()
         del stand_in.facts[2]
@@ -291,17 +210,17 @@ class TestRebuild:
             settings(tmp_path, redis_url), peers(stand_in), progress=lambda count, of: done.append((count, of))
         )
         assert (listed, done) == (1, [(1, 1)])
-        async with running(tmp_path, redis_url, stand_in) as shop:
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
             (hit,) = (await shop.search())["events"]
             assert (hit["id"], hit["saleState"]) == (1, "sold_out")
 
     async def test_leaves_the_index_in_use_alone_when_it_fails(self, tmp_path: Path, redis_url: str) -> None:
         stand_in = StandInCatalog({1: (event(1), 1)})
-        async with running(tmp_path, redis_url, stand_in) as shop:
-            await until(lambda: _is(_degraded(shop), 0), "the index is complete")
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: equals(degraded(shop), 0), "the index is complete")
             stand_in.away, asked = True, stand_in.asked
-            ask_for_rebuild(tmp_path)
-            await until(lambda: _is(_asked_again(stand_in, asked), 1), "the rebuild tried")
+            FolderShelf(tmp_path).ask_for_rebuild()
+            await until(lambda: equals(asked_again(stand_in, asked), 1), "the rebuild tried")
             assert await shop.total() == 1
             await until(lambda: _few_generations(tmp_path), "what the failed rebuild began is cleared away")
 
@@ -328,8 +247,8 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
 @asynccontextmanager
 async def stocked(folder: Path, redis_url: str) -> AsyncIterator[Running]:
     stand_in = StandInCatalog({fact.event_id: (fact, 1) for fact in concert_facts()[-250:]})
-    async with running(folder, redis_url, stand_in) as shop:
-        await until(lambda: _is(shop.total(), 250), "the index is there")
+    async with running(settings(folder, redis_url), stand_in) as shop:
+        await until(lambda: equals(shop.total(), 250), "the index is there")
         yield shop
 
 
@@ -417,31 +336,5 @@ class TestApi:
             }
 
 
-async def _is(value: Awaitable[int], wanted: int) -> bool:
-    return await value == wanted
-
-
 async def _few_generations(folder: Path) -> bool:
     return len(generations(folder)) <= 2
-
-
-async def _found(shop: Running, wanted: int) -> bool:
-    answer = await shop.client.get("/api/v1/search")
-    assert answer.status_code in {200, 503}
-    return answer.status_code == httpx.codes.OK and answer.json()["totalElement"] == wanted
-
-
-async def _state(shop: Running, state: str) -> bool:
-    return any(hit["saleState"] == state for hit in (await shop.search())["events"])
-
-
-async def _degraded(shop: Running) -> int:
-    return int("degraded" in await shop.search())
-
-
-async def _asked(stand_in: StandInCatalog) -> int:
-    return int(stand_in.asked > 0)
-
-
-async def _asked_again(stand_in: StandInCatalog, before: int) -> int:
-    return int(stand_in.asked > before)

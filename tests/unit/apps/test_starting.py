@@ -45,6 +45,10 @@ class TestCheckNeeds:
         for process, names in NEEDS.items():
             check_needs(process, replace(Settings(), **dict.fromkeys(names, "redis://given")))
 
+    def test_search_needs_no_folder_beside_a_search_server(self) -> None:
+        given = dict.fromkeys((name for name in NEEDS["search"] if name != "search_index_dir"), "redis://given")
+        check_needs("search", replace(Settings(), **given, search_engine_url="opensearch+http://given"))
+
     def test_everything_in_one_process_needs_no_address_of_another(self) -> None:
         with pytest.raises(BadSettingsError) as refused:
             check_needs("all", Settings())

@@ -54,6 +54,12 @@ class TestLoad:
             with pytest.raises(BadSettingsError, match=str(file)):
                 load({}, file=file)
 
+    def test_a_search_engine_is_of_a_kind_that_there_is(self) -> None:
+        url = "elasticsearch+https://box:office@search.example.org:9200/concerts"
+        assert load({"BOXOFFICE_SEARCH_ENGINE_URL": url}).search_engine_url == url
+        with pytest.raises(BadSettingsError, match="SEARCH_ENGINE_URL: its scheme must be one of opensearch"):
+            load({"BOXOFFICE_SEARCH_ENGINE_URL": "https://search.example.org"})
+
     def test_a_secret_is_not_repeated_in_complaints(self) -> None:
         with pytest.raises(BadSettingsError) as refused:
             load({"BOXOFFICE_SESSION_SECRET": "tooshort-secret"})

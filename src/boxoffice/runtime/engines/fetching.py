@@ -17,6 +17,8 @@ REPOSITORY = "https://repo.maven.apache.org/maven2"
 AT_ONCE = 4
 CHUNK = 1 << 16
 TIMEOUT_S = 60.0
+TOLD_EVERY = 32 << 20
+"""Bytes of a large file between two lines of progress."""
 
 Say = Callable[[str], None]
 
@@ -27,26 +29,30 @@ def cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "boxoffice" / "engines"
 
 
+def folder_of(lock: Path) -> Path:
+    """Tell where an engine's files are, or will be."""
+    return cache() / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
+
+
 def fetched(lock: Path, *, say: Say = print) -> Path:
     """Return the folder with an engine's files, flat by their base names; fetches those that are missing.
 
     :raises EngineMissingError: when one cannot be had, or is not what the lock file says.
     """
-    written = lock.read_bytes()
-    folder = cache() / f"{lock.stem}-{hashlib.sha256(written).hexdigest()[:12]}"
-    listed = [line.split(maxsplit=1) for line in written.decode().splitlines() if line and not line.startswith("#")]
+    folder, lines = folder_of(lock), lock.read_text().splitlines()
+    listed = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
     missing = [(digest, path) for digest, path in listed if not (folder / Path(path).name).exists()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         say(f"Fetching {lock.stem}: {len(missing)} of {len(listed)} files …")
         with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client, ThreadPoolExecutor(AT_ONCE) as hands:
-            for done, _ in enumerate(hands.map(lambda one: _fetch(client, folder, *one), missing), 1):
+            for done, _ in enumerate(hands.map(lambda one: _fetch(client, folder, *one, say=say), missing), 1):
                 if done % 10 == 0 or done == len(missing):
                     say(f"  {done} of {len(missing)}")
     return folder
 
 
-def _fetch(client: httpx.Client, folder: Path, digest: str, path: str) -> None:
+def _fetch(client: httpx.Client, folder: Path, digest: str, path: str, *, say: Say) -> None:
     """Fetch one file under another name, and give it its own when its sum is right."""
     url = f"{os.environ.get('MAVEN_REPOSITORY', REPOSITORY).rstrip('/')}/{path}"
     part = folder / f"{Path(path).name}.{os.getpid()}.part"
@@ -56,6 +62,8 @@ def _fetch(client: httpx.Client, folder: Path, digest: str, path: str) -> None:
             answer.raise_for_status()
             for chunk in answer.iter_bytes(CHUNK):
                 summed.update(chunk)
+                if (file.tell() + len(chunk)) // TOLD_EVERY > file.tell() // TOLD_EVERY:
+                    say(f"  {Path(path).name}: {file.tell() >> 20} MB")
                 file.write(chunk)
     except (httpx.HTTPError, OSError) as error:
         part.unlink(missing_ok=True)

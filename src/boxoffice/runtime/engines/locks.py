@@ -1,18 +1,21 @@
-"""Where the lists of engines' files are: in the checkout, beside the other files of deployment."""
+"""Where the lists of engines' files are: beside the sources in a checkout, beside the package when installed."""
 
 from pathlib import Path
 
-from boxoffice.runtime.embedded.errors import EngineMissingError
-
-FOLDER = Path(__file__).parents[4] / "deploy" / "engines"
+import boxoffice
 
 
-def lock(engine: str) -> Path:
-    """Return an engine's lock file.
+def _folder() -> Path:
+    package = Path(boxoffice.__file__).parent
+    installed = package.parent / "boxoffice_engines"
+    return installed if installed.is_dir() else package.parents[1] / "deploy" / "engines"
 
-    :raises EngineMissingError: outside a checkout.
-    """
-    path = FOLDER / f"{engine}.lock"
-    if not path.is_file():
-        raise EngineMissingError(f"{path} is not there: the engines of the full profile are started from a checkout.")
-    return path
+
+def lock(engines: str) -> Path:
+    """Return the lock file of an engine, or of some that come together."""
+    return _folder() / f"{engines}.lock"
+
+
+def every_lock() -> list[Path]:
+    """List all lock files."""
+    return sorted(_folder().glob("*.lock"))

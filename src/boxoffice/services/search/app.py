@@ -1,37 +1,51 @@
 """Composition root of search: settings to index, consumer, timer and routes."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 from litestar import Litestar
 from redis.asyncio import Redis
+from redis.exceptions import RedisError
 
 from boxoffice.runtime import jobs, web
 from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.bus import open_bus
+from boxoffice.runtime.lease import Lease
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search import api
 from boxoffice.services.search.consumers import consumer, retained_sales
 from boxoffice.services.search.jobs import Keeper
+from boxoffice.services.search.providers.alias_shelf import AliasShelf
 from boxoffice.services.search.providers.engine import IndexInUseError
+from boxoffice.services.search.providers.folder_shelf import FolderShelf
 from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.rebuild import Progress, rebuild
 from boxoffice.services.search.usecases.take_changes import Intake
 
+LEASE = "search.index"
+"""Of the processes that share a search server one looks after the index."""
+
+
+def shelf_of(settings: Settings) -> Shelf:
+    """Give the place of the index: a search server where one is set, else a folder. Nothing is opened yet."""
+    if settings.search_engine_url:
+        return AliasShelf(settings.search_engine_url)
+    return FolderShelf(Path(settings.search_index_dir))
+
 
 def build(settings: Settings, peers: Peers) -> Litestar:
     """Build the search service."""
-    shelf = Shelf(Path(settings.search_index_dir))
+    shelf = shelf_of(settings)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            shelf.open()
-            stack.callback(shelf.close)
             redis = Redis.from_url(settings.redis_url)
             stack.push_async_callback(redis.aclose)
+            await stack.enter_async_context(_opened(shelf, redis))
             bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
             intake = Intake(shelf)
             keeper = Keeper(
@@ -64,13 +78,24 @@ async def rebuild_alone(settings: Settings, peers: Peers, *, progress: Progress)
 
     :raises IndexInUseError: when one runs: ask it with ``ask_for_rebuild`` instead.
     """
-    shelf = Shelf(Path(settings.search_index_dir))
-    shelf.open()
-    try:
+    shelf = shelf_of(settings)
+    async with Redis.from_url(settings.redis_url) as redis, _opened(shelf, redis):
         if not shelf.writing:
-            raise IndexInUseError("a search process runs and writes to this index")
-        async with Redis.from_url(settings.redis_url) as redis, open_bus(settings.bus_url, redis) as bus:
-            retained = retained_sales(bus)
-            return await rebuild(shelf, Intake(shelf), peers=peers, retained=retained, progress=progress)
-    finally:
-        shelf.close()
+            raise IndexInUseError("a search process runs and looks after this index")
+        async with open_bus(settings.bus_url, redis) as bus:
+            return await rebuild(shelf, Intake(shelf), peers=peers, retained=retained_sales(bus), progress=progress)
+
+
+@asynccontextmanager
+async def _opened(shelf: Shelf, redis: Redis) -> AsyncIterator[None]:
+    """Open the index while inside; on a server the first process to hold the lease looks after it."""
+    async with AsyncExitStack() as stack:
+        stack.callback(shelf.close)
+        if isinstance(shelf, AliasShelf):
+            lease = Lease(redis, LEASE)
+            shelf.leads = lambda: lease.held
+            with suppress(RedisError, OSError):  # away: the lease is tried again while we run
+                await lease.keep()
+            await stack.enter_async_context(lease.kept())
+        await asyncio.to_thread(shelf.open)
+        yield

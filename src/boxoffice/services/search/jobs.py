@@ -9,6 +9,7 @@ from boxoffice.runtime.jobs import Job
 from boxoffice.runtime.peers import Peers, PeerUnavailableError
 from boxoffice.runtime.telemetry import log
 from boxoffice.services.search.domain.listing import Change
+from boxoffice.services.search.providers.engine import SearchUnavailableError
 from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.rebuild import rebuild
 from boxoffice.services.search.usecases.take_changes import Intake
@@ -49,13 +50,12 @@ class Keeper:
 
     async def tend(self) -> int:
         """Do what is due; returns 0, since nothing is ever left over."""
-        if not self._shelf.writing:
-            await asyncio.to_thread(self._shelf.refresh)
+        await asyncio.to_thread(self._shelf.refresh)
         await self._intake.look_after()
         await self.consume()
         if self._shelf.writing and (self._shelf.incomplete or self._shelf.wanted):
             try:
                 await rebuild(self._shelf, self._intake, peers=self._peers, retained=self._retained())
-            except (PeerUnavailableError, CatalogRefusedError) as error:
+            except (PeerUnavailableError, CatalogRefusedError, SearchUnavailableError) as error:
                 _log.warning("rebuild.waits", reason=error.detail)
         return 0

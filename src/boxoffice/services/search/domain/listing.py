@@ -118,6 +118,17 @@ def changed(entry: Entry, change: Change) -> Entry:
             return entry
 
 
+def newest(one: Entry, other: Entry) -> Entry:
+    """Join two states of the same event: of each half the newer one; ``one`` where both are equally new."""
+    listed = other if other.listing_version > one.listing_version else one
+    sold = other if other.sale_version > one.sale_version else one
+    return Entry(
+        event_id=one.event_id,
+        listing=listed.listing, listing_version=listed.listing_version,
+        sale=sold.sale, sale_version=sold.sale_version,
+    )  # fmt: skip
+
+
 def sale_state(listing: Listing, sale: Sale | None, *, now: datetime) -> SaleState:
     """Say how an event sells at an instant. Without word from sales nothing is claimed to be for sale."""
     if listing.cancelled:

@@ -14,6 +14,8 @@ MAX_WORD = 40
 TOLERANT_FROM, VERY_TOLERANT_FROM = 4, 8
 """Lengths from which one and two typing errors are forgiven: in shorter words an error makes another word."""
 
+MAX_ERRORS = 2
+
 UNFOLDABLE = str.maketrans(
     {"ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i", "ħ": "h"}
 )
@@ -76,9 +78,27 @@ def alike(typed: str, meant: str) -> bool:
         return True
     allowed = tolerance(typed)
     return allowed > 0 and any(
-        _distance(typed, meant[:length], allowed) <= allowed
+        distance(typed, meant[:length], allowed) <= allowed
         for length in range(len(typed) - allowed, min(len(meant), len(typed) + allowed) + 1)
     )
+
+
+def distance(left: str, right: str, most: int) -> int:
+    """Count edits (insert, drop, change, swap neighbours); anything beyond ``most`` may come out as ``most + 1``."""
+    if abs(len(left) - len(right)) > most:
+        return most + 1
+    before: list[int] = []
+    row = list(range(len(right) + 1))
+    for i, a in enumerate(left, start=1):
+        earlier, before, row = before, row, [i]
+        for j, b in enumerate(right, start=1):
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
+                cost = min(cost, earlier[j - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return most + 1
+    return row[-1]
 
 
 def _folded(text: str) -> str:
@@ -99,21 +119,3 @@ def _one_spelling(word: str) -> str:
     if ordinal := ORDINAL.fullmatch(word):
         return ordinal[1]
     return SAME_WORD.get(word, word)
-
-
-def _distance(left: str, right: str, most: int) -> int:
-    """Count edits (insert, drop, change, swap neighbours); anything beyond ``most`` may come out as ``most + 1``."""
-    if abs(len(left) - len(right)) > most:
-        return most + 1
-    before: list[int] = []
-    row = list(range(len(right) + 1))
-    for i, a in enumerate(left, start=1):
-        earlier, before, row = before, row, [i]
-        for j, b in enumerate(right, start=1):
-            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
-            if i > 1 and j > 1 and a == right[j - 2] and left[i - 2] == b:
-                cost = min(cost, earlier[j - 2] + 1)
-            row.append(cost)
-        if min(row) > most:
-            return most + 1
-    return row[-1]

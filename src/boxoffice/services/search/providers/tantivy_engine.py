@@ -19,6 +19,7 @@ from boxoffice.runtime.telemetry import log
 from boxoffice.services.search.domain.criteria import MAX_FACET_VALUES, MAX_WORDS, Criteria, FacetName
 from boxoffice.services.search.domain.listing import Entry
 from boxoffice.services.search.domain.words import words
+from boxoffice.services.search.providers.contents import KEY_FIELDS, NAME_KEY, seconds, spelled
 from boxoffice.services.search.providers.engine import (
     BrokenIndexError,
     FacetValue,
@@ -28,28 +29,14 @@ from boxoffice.services.search.providers.engine import (
     SearchUnavailableError,
     Suggestion,
 )
-from boxoffice.services.search.providers.tantivy_query import Known, Plan, QueryBuilder
-from boxoffice.services.search.providers.tantivy_schema import (
-    KEY_FIELDS,
-    NAME_KEY,
-    SCHEMA_VERSION,
-    document,
-    entry_of,
-    register,
-    schema,
-    seconds,
-    spelled,
-)
-from boxoffice.services.search.providers.tantivy_suggest import HITS_FOR_SUGGESTIONS, complete, corrected
+from boxoffice.services.search.providers.plan import WINDOW, Plan, enough, nearest_first, plan
+from boxoffice.services.search.providers.suggesting import HITS_FOR_SUGGESTIONS, corrected
+from boxoffice.services.search.providers.tantivy_query import QueryBuilder
+from boxoffice.services.search.providers.tantivy_schema import SCHEMA_VERSION, document, entry_of, register, schema
+from boxoffice.services.search.providers.tantivy_suggest import complete, counts_of
 
 WRITER_BYTES = 30_000_000
 """The writer's buffer; a batch of a few thousand events fits."""
-ENOUGH = 3
-"""With fewer hits as typed, typing errors are forgiven."""
-WINDOW = 1_000
-"""Hits that are brought into their exact order at once: closeness in steps, then date."""
-STEPS = 10
-"""Hits whose scores lie within one tenth of the best score are equally close; then the date decides."""
 EXACT_COUNT_SEGMENT = 100_000
 """Facet values that each segment counts before the counts are added: enough to be exact."""
 VERSION_FILE: Final = "schema_version"
@@ -158,9 +145,9 @@ class TantivyEngine:
         """Find events."""
         with _asking():
             searcher = self._searcher()
-            plan = self._build.plan(criteria, known=Known(searcher))
-            by_closeness = criteria.order == "relevance" and bool(plan.clauses)
-            reading = self._read_texts(searcher, plan, limit=WINDOW if by_closeness else 1, now=now)
+            read = plan(criteria, known=lambda field, name: bool(searcher.doc_freq(field, name)))
+            by_closeness = criteria.order == "relevance" and bool(read.clauses)
+            reading = self._read_texts(searcher, read, limit=WINDOW if by_closeness else 1, now=now)
             if by_closeness:
                 page = self._closest(searcher, reading, criteria, now=now)
             else:
@@ -186,7 +173,7 @@ class TantivyEngine:
                     return found
         hits = self.search(Criteria(q=text, page_size=HITS_FOR_SUGGESTIONS), now=now).hits
         with _asking():
-            return corrected(searcher, typed, hits, found_only, limit=limit)
+            return corrected(typed, hits, counts_of(searcher, found_only), limit=limit)
 
     def _searcher(self) -> Any:
         """Take a view of the index as it is now; the library refuses two threads on one index object or writer."""
@@ -197,13 +184,13 @@ class TantivyEngine:
         with self._claim:
             self._index.reload()
 
-    def _read_texts(self, searcher: Any, plan: Plan, *, limit: int, now: datetime) -> Reading:
+    def _read_texts(self, searcher: Any, read: Plan, *, limit: int, now: datetime) -> Reading:
         """Take the texts as typed; with too few hits forgive typing errors; with none leave a word out."""
         best: Reading | None = None
-        for matching in plan.matchings:
-            if best is not None and (best.total >= ENOUGH or (matching == "some_words" and best.total > 0)):
+        for matching in read.matchings:
+            if enough(matching, best.total if best else None):
                 break
-            query = self._build.query(plan, matching, now=now)
+            query = self._build.query(read, matching, now=now)
             result = searcher.search(query, limit=limit)
             if best is None or int(result.count) > best.total:
                 best = Reading(matching=matching, query=query, total=int(result.count), first=result.hits)
@@ -218,11 +205,8 @@ class TantivyEngine:
         for start in range(begin // WINDOW * WINDOW, end, WINDOW):
             hits = reading.first if start == 0 else searcher.search(reading.query, WINDOW, False, offset=start).hits
             dates = searcher.fast_field_values("starts_at", [address for _, address in hits])
-            ranked = sorted(
-                (-round(score / best * STEPS), date < instant, abs(date - instant), place)
-                for place, ((score, _), date) in enumerate(zip(hits, dates, strict=True))
-            )
-            page += [hits[place][1] for *_, place in ranked[max(0, begin - start) : end - start]]
+            dated = [(float(score), int(date), address) for (score, address), date in zip(hits, dates, strict=True)]
+            page += nearest_first(dated, best=best, instant=instant)[max(0, begin - start) : end - start]
         return page
 
     def _parts(self, query: Any, criteria: Criteria, *, now: datetime) -> list[Part]:

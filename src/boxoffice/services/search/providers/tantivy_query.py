@@ -1,73 +1,30 @@
-"""A question as tantivy query objects. User text never reaches a query parser: only folded words get here."""
+"""A plan as tantivy query objects."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tantivy import FieldType, Occur, Query
 
-from boxoffice.services.search.domain.criteria import MAX_WORDS, Criteria
-from boxoffice.services.search.domain.words import OPTIONAL, tolerance, words
+from boxoffice.services.search.domain.words import tolerance
+from boxoffice.services.search.providers.contents import PIECE_SLOP, PIECES_FIELD, seconds
 from boxoffice.services.search.providers.engine import Matching
-from boxoffice.services.search.providers.tantivy_schema import MAX_KEY, PIECE_SLOP, PIECES_FIELD, TEXT_FIELDS, seconds
-
-WEIGHTS: dict[str, float] = {
-    "name": 8.0, "composers": 6.0, "performers": 5.0, "works": 4.0, "category": 3.0, "venue": 3.0, "place": 2.0,
-    "description": 1.0,
-}  # fmt: skip
-"""What a word is worth by where it stands: the name of the event above who wrote or plays it, above where it is."""
-RARITY_WEIGHT = 0.1
-"""How much of BM25 (rare words, short fields, repetition) counts on top; more of it would let a rare mention in a
-long programme win over the composer of that name."""
-PREFIX_WEIGHT = 0.4
-"""A word that only begins as typed, against a whole word in the same place."""
-ONE_ERROR_WEIGHT, TWO_ERRORS_WEIGHT = 0.5, 0.25
-PHRASE_WEIGHT = 0.5
-"""Words that stand side by side as typed, on top of what each of them is worth."""
-PIECE_WEIGHT = 4.0
-"""Words that belong to one piece: Beethoven's ninth, not Dvořák's beside Beethoven's first."""
-CLOSE_SLOP, CLOSE_WEIGHT = 2, 2.0
-"""Closer still: "beethoven 9" is the symphony no. 9 before a trio for violin, viola and cello, op. 9."""
-OTHER_FIELDS = 0.1
-"""How much a word's second-best field adds to its best."""
-MIN_PREFIX = 2
-"""Letters from which the last word may be a beginning."""
-UPCOMING_WEIGHT = 0.5
-"""Among equals what can still be attended comes first, even before the exact order within a page is made."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clause:
-    """Words that an event must have in some of the fields. Only in a ``loose`` one may a word be missing."""
-
-    words: tuple[str, ...]
-    fields: tuple[str, ...]
-    loose: bool = False
-
-    @property
-    def needed(self) -> tuple[str, ...]:
-        """The words that count; all of them when none carries a meaning of its own."""
-        return tuple(word for word in self.words if word not in OPTIONAL) or self.words
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """The texts of a question, and the filters that hold however the texts are read."""
-
-    clauses: tuple[Clause, ...]
-    filters: Sequence[Any]
-    impossible: bool = False
-    """A text was given that has no word in it ("???"): nothing can match."""
-
-    @property
-    def matchings(self) -> tuple[Matching, ...]:
-        """How the texts may be read, strictest first."""
-        if not self.clauses:
-            return ("exact",)
-        if any(clause.loose and len(clause.needed) > 1 for clause in self.clauses):
-            return ("exact", "forgiving", "some_words")
-        return ("exact", "forgiving")
+from boxoffice.services.search.providers.plan import (
+    CLOSE_SLOP,
+    CLOSE_WEIGHT,
+    MIN_PREFIX,
+    ONE_ERROR_WEIGHT,
+    OTHER_FIELDS,
+    PHRASE_WEIGHT,
+    PIECE_WEIGHT,
+    PREFIX_WEIGHT,
+    RARITY_WEIGHT,
+    TWO_ERRORS_WEIGHT,
+    UPCOMING_WEIGHT,
+    WEIGHTS,
+    Clause,
+    Plan,
+)
 
 
 class QueryBuilder:
@@ -76,35 +33,16 @@ class QueryBuilder:
     def __init__(self, schema: Any) -> None:
         self._schema = schema
 
-    def plan(self, criteria: Criteria, *, known: "Known") -> Plan:
-        """Read the texts and filters of a question."""
-        given = (
-            (criteria.q, TEXT_FIELDS, True),
-            (criteria.keywords, TEXT_FIELDS, True),
-            (criteria.event_name, ("name",), False),
-            (criteria.location, ("place",), False),
-            (criteria.description, ("description",), False),
-        )
-        texts = [(words(text)[:MAX_WORDS], fields, loose) for text, fields, loose in given if text]
-        filters = [self.found(), *self._days(criteria)]
-        for text, field in ((criteria.venue_name, "venue"), (criteria.category, "category")):
-            if text:
-                exact = " ".join(words(text))[:MAX_KEY]
-                if exact and known.has(f"{field}_exact", exact):
-                    filters.append(self._term(f"{field}_exact", exact))
-                else:
-                    texts.append((words(text)[:MAX_WORDS], (field,), False))
-        return Plan(
-            clauses=tuple(Clause(words=tuple(found), fields=fields, loose=loose) for found, fields, loose in texts),
-            filters=filters,
-            impossible=any(not found for found, _, _ in texts),
-        )
-
     def query(self, plan: Plan, matching: Matching, *, now: datetime) -> Any:
         """Build the query of a plan, the texts read in one way."""
         if plan.impossible:
             return Query.empty_query()
-        parts = [(Occur.Must, Query.const_score_query(one, 0.0)) for one in plan.filters]
+        filters = [
+            self.found(),
+            *(self._range(span.field, span.lower, span.below) for span in plan.days),
+            *(self._term(field, name) for field, name in plan.exact),
+        ]
+        parts = [(Occur.Must, Query.const_score_query(one, 0.0)) for one in filters]
         parts += [(Occur.Must, self.clause(clause, matching)) for clause in plan.clauses]
         if plan.clauses:
             parts.append((Occur.Should, Query.const_score_query(self.upcoming(now), UPCOMING_WEIGHT)))
@@ -200,25 +138,5 @@ class QueryBuilder:
             weight,
         )
 
-    def _days(self, criteria: Criteria) -> list[Any]:
-        found = []
-        for bound, is_lower in ((criteria.since, True), (criteria.until, False)):
-            if bound is not None:
-                field = "local_at" if bound.is_local else "starts_at"
-                at = seconds(bound.at)
-                found.append(self._range(field, at, None) if is_lower else self._range(field, None, at))
-        return found
-
     def _range(self, field: str, lower: int | None, below: int | None) -> Any:
         return Query.range_query(self._schema, field, FieldType.Integer, lower, below, True, below is None)
-
-
-class Known:
-    """What words the index knows."""
-
-    def __init__(self, searcher: Any) -> None:
-        self._searcher = searcher
-
-    def has(self, field: str, word: str) -> bool:
-        """Whether any entry has exactly this in a field."""
-        return bool(self._searcher.doc_freq(field, word))

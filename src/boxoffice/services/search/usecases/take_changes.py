@@ -26,9 +26,7 @@ class Intake:
         while True:
             try:
                 async with self.lock:
-                    await asyncio.to_thread(apply, self._shelf.engine, changes)
-                    if self._shelf.next is not None:
-                        await asyncio.to_thread(apply, self._shelf.next, changes)
+                    await asyncio.to_thread(self._tell_all, changes)
             except SearchUnavailableError as error:
                 _log.warning("index.waits", reason=error.detail, cause=str(error.__cause__))
                 await asyncio.sleep(RETRY_S)
@@ -43,6 +41,10 @@ class Intake:
                 self._shelf.suspect = True
                 await asyncio.to_thread(self._shelf.open)
             await asyncio.to_thread(self._shelf.check)
+
+    def _tell_all(self, changes: Sequence[Change]) -> None:
+        for engine in self._shelf.generations():
+            apply(engine, changes)
 
 
 def apply(engine: SearchEngine, changes: Sequence[Change]) -> int:
