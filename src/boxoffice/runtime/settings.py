@@ -210,7 +210,7 @@ def load(
     return settings
 
 
-NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir"})
+NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache"})
 """Variables of the command line that share the prefix."""
 
 
