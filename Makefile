@@ -8,7 +8,7 @@ DATA ?= .boxoffice
 WORKERS ?= 2
 ONLY ?=
 
-.PHONY: help setup setup-dev run check lint test replay bench evidence machine soak docs format clean
+.PHONY: help setup setup-dev run full check lint test replay bench evidence machine soak docs format clean
 
 help: ## List what can be done
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a b
 
 run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)
 	@exec $(BIN)/boxoffice up --demo --port $(PORT) --data-dir $(DATA)
+
+full: $(VENV)/.runs ## Start the demo as many processes, with Kafka and Debezium (needs Java 17; PORT=8000 DATA=.boxoffice-full)
+	@exec $(BIN)/boxoffice full --port $(PORT) --data-dir $(if $(filter file,$(origin DATA)),.boxoffice-full,$(DATA))
 
 lint: $(VENV)/.develops ## Format, lint, types, import contracts: check only
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet . && echo "ruff: clean"

@@ -1,5 +1,6 @@
 """compose.yaml: valid, every process with what it needs and no more, nothing secret with a default."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,16 +9,21 @@ from compose_spec import PyCompose
 from tests.support.deploy import (
     COMPOSE,
     ENV_EXAMPLE,
+    ENV_FULL,
     UnsetError,
     compose,
+    env_file,
     interpolate,
     required_variables,
     variables,
 )
 
 from boxoffice.apps import PROCESSES
-from boxoffice.apps.starting import NEEDS
+from boxoffice.apps.starting import MAY_HAVE, NEEDS, check_needs
+from boxoffice.cli.connecting import NEEDS as CONNECTORS_NEED
+from boxoffice.cli.connecting import SERVICES as WITH_CONNECTORS
 from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
+from boxoffice.runtime.engines.locks import FOLDER as ENGINE_LOCKS
 from boxoffice.runtime.settings import env_name, load
 
 TEXT = COMPOSE.read_text()
@@ -27,11 +33,21 @@ GIVEN = {
 }
 ENGINES = ("postgres", "valkey")
 WATCHERS = ("prometheus", "grafana")
+CARRIERS = ("kafka", "connect", "connectors")
+ON_THE_BUS = {name for name in PROCESSES if "bus_url" in MAY_HAVE[name]}
+WITH_AN_OUTBOX = {name for name in PROCESSES if "outbox_carrier" in MAY_HAVE[name]}
 
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
     found: dict[str, Any] = compose(GIVEN)["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def full() -> dict[str, Any]:
+    """The services as ``deploy/compose.full.env`` makes them."""
+    found: dict[str, Any] = compose({**GIVEN, **env_file(ENV_FULL), "CDC_PASSWORD": "of-this-test"})["services"]
     return found
 
 
@@ -55,9 +71,9 @@ class TestCompose:
         core = {name for name, service in services.items() if "core" in service["profiles"]}
         assert core == {*PROCESSES, *ENGINES, "migrate"}
 
-    def test_the_full_profile_adds_what_watches(self, services: dict[str, Any]) -> None:
+    def test_the_full_profile_adds_what_watches_and_kafka(self, services: dict[str, Any]) -> None:
         full = {name for name, service in services.items() if "full" in service["profiles"]}
-        assert full == set(services) == {*PROCESSES, *ENGINES, "migrate", *WATCHERS}
+        assert full == set(services) == {*PROCESSES, *ENGINES, "migrate", *WATCHERS, *CARRIERS}
 
     def test_the_example_lists_what_must_be_set_and_sets_nothing(self) -> None:
         lines = [line for line in ENV_EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
@@ -92,10 +108,13 @@ class TestServices:
         assert service["command"] == ["serve", process]
         assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}
         assert service["depends_on"]["valkey"] == {"condition": "service_healthy"}
+        # Not required: the core profile has no Kafka.
+        kafka = {"condition": "service_healthy", "required": False} if process in ON_THE_BUS else None
+        assert service["depends_on"].get("kafka") == kafka
         path = "/health/live" if process == "gateway" else "/health/ready"
         assert f"http://127.0.0.1:8000{path}" in service["healthcheck"]["test"][-1]
 
-    @pytest.mark.parametrize("process", [*PROCESSES, "migrate"])
+    @pytest.mark.parametrize("process", [*PROCESSES, "migrate", "connectors"])
     def test_run_with_as_little_as_can_be(self, services: dict[str, Any], process: str) -> None:
         service = services[process]
         assert service["read_only"] is True
@@ -116,6 +135,49 @@ class TestServices:
     def test_the_three_of_sales_share_their_ticket_key(self, services: dict[str, Any]) -> None:
         keys = {tuple(services[name]["volumes"]) for name in ("tickets", "bookings", "payments")}
         assert keys == {("ticket-key:/var/lib/boxoffice/keys",)}
+
+
+class TestKafka:
+    def test_is_told_by_a_file_that_sets_nothing_else(self) -> None:
+        assert set(env_file(ENV_FULL)) == {"BOXOFFICE_BUS_URL", "BOXOFFICE_OUTBOX_CARRIER"} <= variables(TEXT)
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_the_bus_of_those_that_use_one(self, full: dict[str, Any], process: str) -> None:
+        settings = load({name: str(value) for name, value in full[process]["environment"].items()})
+        check_needs(process, settings)
+        assert settings.bus_url == ("kafka://kafka:9092" if process in ON_THE_BUS else "")
+        assert settings.outbox_carrier == ("connect" if process in WITH_AN_OUTBOX else "relay")
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_left_out_without_that_file(self, services: dict[str, Any], process: str) -> None:
+        settings = load({name: str(value) for name, value in services[process]["environment"].items()})
+        assert (settings.bus_url, settings.outbox_carrier) == ("", "relay")
+
+    def test_connectors_are_applied_with_all_that_takes(self, full: dict[str, Any]) -> None:
+        service = full["connectors"]
+        assert service["command"] == ["connectors", "apply"]
+        assert service["depends_on"] == {
+            "migrate": {"condition": "service_completed_successfully"},
+            "connect": {"condition": "service_healthy"},
+        }
+        settings = load(service["environment"])
+        needed = {*CONNECTORS_NEED, "cdc_user", *(f"{name}_database_url" for name in WITH_CONNECTORS)}
+        assert {env_name(name) for name in needed} == set(service["environment"])
+        assert all(getattr(settings, name) for name in needed)
+        assert settings.bus_url == env_file(ENV_FULL)["BOXOFFICE_BUS_URL"]
+        assert "--wal_level=logical" in full["postgres"]["command"]
+
+    def test_debeziums_password_is_given_to_the_server_and_to_the_worker_alone(self, full: dict[str, Any]) -> None:
+        told = {name for name, one in full.items() if "of-this-test" in one.get("environment", {}).values()}
+        assert told == {"postgres", "connect"}
+        assert "${CDC_PASSWORD:?" in full["connect"]["entrypoint"][-1]
+        assert full["connect"]["environment"]["CONNECT_CONFIG_PROVIDERS"] == "env"
+
+    def test_versions_are_those_that_the_tests_run(self, full: dict[str, Any]) -> None:
+        first = (ENGINE_LOCKS / "connect.lock").read_text().splitlines()[0]
+        kafka, debezium = re.findall(r"\d+\.\d+\.\d+", first)
+        assert full["kafka"]["image"] == f"apache/kafka:{kafka}"
+        assert full["connect"]["image"] == f"quay.io/debezium/connect:{debezium}.Final"
 
 
 class TestNetwork:

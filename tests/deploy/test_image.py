@@ -143,10 +143,11 @@ class TestImage:
         )  # fmt: skip
         assert said.stdout == (ROOT / "docs" / "settings.md").read_text()
 
-    def test_brings_migrations_and_halls(self, installed: Path) -> None:
+    def test_brings_migrations_halls_and_connectors(self, installed: Path) -> None:
         [packages] = installed.glob("lib/python*/site-packages")
         assert list((packages / "boxoffice_migrations" / "sales" / "versions").glob("*.py"))
         assert list((packages / "boxoffice_data" / "halls").glob("*.json"))
+        assert (packages / "boxoffice_connect" / "outbox.json").is_file()
 
     def test_leaves_the_embedded_engines_and_the_tests_tools_out(self, installed: Path) -> None:
         [packages] = installed.glob("lib/python*/site-packages")

@@ -8,15 +8,16 @@ import pytest
 import yaml
 from kubernetes_validate import ValidationError
 from kubernetes_validate.utils import validate
-from tests.support.deploy import DEPLOY, KUBERNETES, ROOT, Document, manifests, of_kind, values
+from tests.support.deploy import DEPLOY, KUBERNETES, ROOT, Document, manifests, of_kind, patched, values
 
 from boxoffice.apps import PROCESSES
-from boxoffice.apps.starting import NEEDS, check_needs
+from boxoffice.apps.starting import MAY_HAVE, NEEDS, check_needs
 from boxoffice.cli.serving import GRACE_S
 from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
 from boxoffice.runtime.settings import PREFIX, Settings, env_name, load
 
 VERSIONS = ("1.33", "1.35", "1.37")
+KAFKA = KUBERNETES / "components" / "kafka"
 KUSTOMIZATIONS = sorted(DEPLOY.rglob("kustomization.yaml"))
 SECRET_WORDS = ("PASSWORD", "SECRET", "DATABASE_URL", "REDIS_URL", "KEY_PEM")
 
@@ -64,6 +65,12 @@ def callers(policy: Document) -> set[str]:
     }
 
 
+@pytest.fixture(scope="module")
+def deployments() -> dict[str, Document]:
+    """The processes with the component that an overlay may add."""
+    return patched(of_kind("Deployment"), KAFKA)
+
+
 class TestSchemas:
     @pytest.mark.parametrize("version", VERSIONS)
     def test_are_kept(self, version: str) -> None:
@@ -86,7 +93,7 @@ class TestKustomizations:
     def test_list_exactly_the_files_that_are_there(self, path: Path) -> None:
         read = yaml.safe_load(path.read_text())
         generated = [name for made in read.get("configMapGenerator", []) for name in made["files"]]
-        patches = [patch["path"] for patch in read.get("patches", [])]
+        patches = [patch["path"] for patch in read.get("patches", []) if "path" in patch]
         listed = [*read.get("resources", []), *generated, *patches]
         assert all((path.parent / name).exists() for name in listed)
         folders = {name for name in listed if (path.parent / name).is_dir()}
@@ -156,6 +163,36 @@ class TestProcesses:
     def test_autoscaled_ones_leave_their_number_alone(self) -> None:
         scaled = of_kind("HorizontalPodAutoscaler")
         assert not [name for name in scaled if "replicas" in of_kind("Deployment")[name]["spec"]]
+
+
+class TestKafka:
+    @pytest.mark.parametrize("version", VERSIONS)
+    def test_makes_valid_manifests(self, deployments: dict[str, Document], version: str) -> None:
+        for document in deployments.values():
+            validate(document, version, strict=True)
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_told_to_those_that_can_use_it(self, deployments: dict[str, Document], process: str) -> None:
+        held = of_kind("ConfigMap", KAFKA)["boxoffice-kafka"]["data"]
+        given = {
+            name: held[taken["configMapKeyRef"]["key"]]
+            for name, taken in environment(deployments[process]).items()
+            if isinstance(taken, dict) and taken.get("configMapKeyRef", {}).get("name") == "boxoffice-kafka"
+        }
+        wanted = {env_name(name) for name in ("bus_url", "outbox_carrier") if name in MAY_HAVE[process]}
+        assert set(given) == wanted
+        settings = load(given)
+        assert settings.bus_url == ("kafka://kafka:9092" if wanted else "")
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_reached_by_those_alone(self, deployments: dict[str, Document], process: str) -> None:
+        labels = deployments[process]["spec"]["template"]["metadata"]["labels"]
+        [rule] = of_kind("NetworkPolicy", KAFKA)["to-kafka"]["spec"]["egress"]
+        assert (labels.get("uses-kafka") == "true") is (env_name("bus_url") in environment(deployments[process]))
+        assert rule["ports"] == [{"protocol": "TCP", "port": 9092}]
+
+    def test_nothing_of_it_is_there_without_it(self) -> None:
+        assert not [name for name, one in of_kind("Deployment").items() if env_name("bus_url") in environment(one)]
 
 
 class TestMigration:

@@ -3,12 +3,11 @@
 import base64
 import re
 import secrets
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import pytest
+from tests.support.buying import Answer, mails, ok, pay, reserve, visitor, wait_until
 from tests.support.engines import Engines
 from tests.support.processes import Deployment, running_deployment
 
@@ -23,8 +22,6 @@ SEATS = [
     {"seatId": number, "section": "Stalls", "row": "A", "number": str(number), "price": 49.5} for number in range(1, 7)
 ]
 
-Answer = dict[str, Any]
-
 
 @pytest.fixture(params=["streams", "kafka"])
 def shop(
@@ -33,22 +30,6 @@ def shop(
     bus = {"bus_url": request.getfixturevalue("kafka_server").url} if request.param == "kafka" else {}
     with running_deployment(tmp_path_factory.mktemp("many"), engines, bus) as deployment:
         yield deployment
-
-
-def ok(answer: httpx.Response, status: int = 200) -> Any:
-    assert answer.status_code == status, f"{answer.request.url} {answer.status_code}: {answer.text[:800]}"
-    return answer.json() if answer.content else None
-
-
-def wait_until(what: str, true: Callable[[], object], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"did not happen in time: {what}"
-        time.sleep(0.1)
-
-
-def visitor(shop: Deployment) -> httpx.Client:
-    return httpx.Client(base_url=f"{shop.url('gateway')}/api/v1", timeout=30, trust_env=False)
 
 
 def log_in(client: httpx.Client, email: str) -> None:
@@ -81,41 +62,6 @@ def put_on_sale(shop: Deployment, organiser: httpx.Client) -> tuple[Answer, list
     event = ok(organiser.post("/events", json=concert), 201)
     tickets = ok(organiser.post(f"/tickets/event/{event['id']}/create", json=SEATS), 201)
     return ok(organiser.post(f"/events/{event['id']}/publish")), tickets
-
-
-def reserve(customer: httpx.Client, user: Answer, event: Answer, ticket_ids: list[int]) -> Answer:
-    """Hold seats as soon as sales has heard that the event is published."""
-    body = {"userId": user["id"], "eventId": event["id"], "ticketIds": ticket_ids}
-    answers: list[httpx.Response] = []
-
-    def reserved() -> bool:
-        answers.append(customer.post("/bookings/reserve", json=body))
-        return answers[-1].status_code not in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}
-
-    wait_until("the event is on sale", reserved)
-    booking: Answer = ok(answers[-1], 201)
-    return booking
-
-
-def pay(shop: Deployment, customer: httpx.Client, booking: Answer) -> str:
-    """Approve on the provider's page, as a buyer does, and follow its redirect to the gateway."""
-    back = f"{shop.url('gateway')}/"
-    body = {"bookingId": booking["bookingId"], "provider": "paypal", "returnUrl": back, "cancelUrl": back}
-    payment = ok(customer.post("/payments/create", json=body), 201)
-    assert payment["approvalUrl"].startswith(shop.url("paypal"))
-    with httpx.Client(timeout=30, trust_env=False) as browser:
-        assert browser.get(payment["approvalUrl"]).is_success
-        approved = browser.post(payment["approvalUrl"], data={"choice": "pay"})
-        assert approved.is_redirect, approved.text[:500]
-        settled = browser.get(approved.headers["location"])
-        assert settled.is_redirect, settled.text[:500]
-    return str(payment["paymentId"])
-
-
-def mails(shop: Deployment, to: str) -> list[Answer]:
-    answer = httpx.get(f"{shop.url('mailbox')}/mailbox/api/messages", params={"to": to}, trust_env=False)
-    found: list[Answer] = ok(answer)["mails"]
-    return found
 
 
 def check_each_process(shop: Deployment) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ COMPOSE = ROOT / "compose.yaml"
 DOCKERFILE = ROOT / "Dockerfile"
 KUBERNETES = DEPLOY / "kubernetes"
 ENV_EXAMPLE = DEPLOY / "compose.env.example"
+ENV_FULL = DEPLOY / "compose.full.env"
 VARIABLE = re.compile(r"\$(?:\$|\{(?P<name>\w+)(?:(?P<how>:?[-?])(?P<rest>[^}]*))?\})")
 """``$$``, ``${NAME}``, ``${NAME:-default}``, ``${NAME:?complaint}``: what the Compose specification interpolates."""
 
@@ -80,6 +82,12 @@ def _interpolated(node: Any, environment: Mapping[str, str]) -> Any:
     return interpolate(node, environment) if isinstance(node, str) else node
 
 
+def env_file(path: Path) -> dict[str, str]:
+    """Read a file of variables as ``--env-file`` does."""
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
+    return dict(line.split("=", 1) for line in lines)
+
+
 @cache
 def manifests(folder: Path = KUBERNETES) -> list[tuple[Path, Document]]:
     """Give every Kubernetes object with the file it stands in; read once, so change copies only."""
@@ -94,6 +102,25 @@ def manifests(folder: Path = KUBERNETES) -> list[tuple[Path, Document]]:
 def of_kind(kind: str, folder: Path = KUBERNETES / "base") -> dict[str, Document]:
     """Give the objects of one kind by name."""
     return {document["metadata"]["name"]: document for _, document in manifests(folder) if document["kind"] == kind}
+
+
+def patched(documents: Mapping[str, Document], component: Path) -> dict[str, Document]:
+    """Give Deployments as a component's patches make them; of JSON patches only additions are known here."""
+    made = deepcopy(dict(documents))
+    for patch in yaml.safe_load((component / "kustomization.yaml").read_text())["patches"]:
+        target = re.compile(patch["target"]["name"])
+        for name in filter(target.fullmatch, made):
+            for step in yaml.safe_load(patch["patch"]):
+                assert step["op"] == "add", step
+                *way, last = step["path"].strip("/").split("/")
+                node: Any = made[name]
+                for key in way:
+                    node = node[int(key) if isinstance(node, list) else key]
+                if last == "-":
+                    node.append(step["value"])
+                else:
+                    node[last] = step["value"]
+    return made
 
 
 def values(node: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:

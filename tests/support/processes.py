@@ -17,7 +17,7 @@ from tests.support.engines import Engines
 from tests.support.shop import free_port
 
 from boxoffice.apps import PROCESSES
-from boxoffice.apps.starting import NEEDS
+from boxoffice.apps.starting import share_of
 from boxoffice.cli.exits import Exit
 from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
 from boxoffice.runtime.settings import env_name
@@ -27,19 +27,6 @@ STOP_S = 40.0
 SIMULATORS = ("paypal", "mailbox")
 PAYPAL_CLIENT = "many-processes"
 PAYPAL_WEBHOOK = "MANYPROCESSES1"
-PAYPAL = ("paypal_api_url", "paypal_client_id", "paypal_client_secret", "paypal_webhook_id", "paypal_webhook_ca_file")
-MAY_HAVE = {
-    "identity": ("signing_key_file", "database_pool_size", "bus_url"),
-    "catalog": ("database_pool_size", "bus_url"),
-    "search": ("bus_url",),
-    "tickets": ("database_pool_size",),
-    "bookings": ("database_pool_size", "bus_url", *PAYPAL),
-    "payments": ("database_pool_size", *PAYPAL),
-    "notification": ("smtp_port", "database_pool_size", "bus_url"),
-    "storefront": ("session_secret",),
-    "gateway": ("redis_url", *(f"{name}_url" for name in PROCESSES if name != "gateway")),
-}
-"""What a process can do without, and this shop gives it all the same."""
 
 
 @dataclass
@@ -79,6 +66,7 @@ class Deployment:
         self._more = dict(more or {})
         self.programs: dict[str, Program] = {}
         self._ports = {name: free_port() for name in (*PROCESSES, *SIMULATORS, "smtp")}
+        self._database_urls = dict(databases)
         self._databases = {env_name(f"{name}_database_url"): url for name, url in databases.items()}
         self._redis_url = redis_url
         self._paypal_secret = secrets.token_urlsafe(16)
@@ -117,12 +105,10 @@ class Deployment:
 
     def settings(self, name: str) -> dict[str, str]:
         """The environment of one process: what it needs by the program's own list, and a few things that it may have."""
-        given = self._all_settings()
-        wanted = {env_name(setting) for setting in (*NEEDS[name], *MAY_HAVE.get(name, ()), "public_url")}
-        return {setting: value for setting, value in given.items() if setting in wanted}
+        return share_of(name, self._all_settings())
 
     def _all_settings(self) -> dict[str, str]:
-        known = {f"{name}_url": self.url(name) for name in PROCESSES} | {
+        return {f"{name}_url": self.url(name) for name in PROCESSES} | {
             "public_url": self.url("gateway"),
             "redis_url": self._redis_url,
             "database_pool_size": "3",
@@ -136,9 +122,9 @@ class Deployment:
             "paypal_client_secret": self._paypal_secret,
             "paypal_webhook_id": PAYPAL_WEBHOOK,
             "paypal_webhook_ca_file": str(self.folder / "paypal" / "webhook-ca.pem"),
+            **{f"{name}_database_url": url for name, url in self._database_urls.items()},
             **self._more,
         }
-        return {env_name(name): value for name, value in known.items()} | self._databases
 
     def memory_mb(self) -> dict[str, float]:
         """Memory of each process, its share of what several use counted by part (PSS), in MB."""

@@ -28,6 +28,31 @@ INSTEAD: Mapping[str, str] = {"search_index_dir": "search_engine_url"}
 """Settings that are not needed when another one is given."""
 
 
+PAYPAL = ("paypal_api_url", "paypal_client_id", "paypal_client_secret", "paypal_webhook_id", "paypal_webhook_ca_file")
+BUS = ("redis_url", "bus_url")
+OUTBOX = (*BUS, "outbox_carrier")
+MAY_HAVE: Mapping[str, tuple[str, ...]] = {
+    "identity": ("signing_key_file", "database_pool_size", *OUTBOX),
+    "catalog": ("database_pool_size", *OUTBOX),
+    "tickets": ("database_pool_size",),
+    "bookings": ("database_pool_size", *OUTBOX, *PAYPAL),
+    "payments": ("database_pool_size", *PAYPAL),
+    "search": BUS,
+    "notification": ("smtp_host", "smtp_port", "database_pool_size", *BUS),
+    "storefront": ("session_secret", "demo"),
+    "gateway": ("redis_url", "demo", "mailbox_url", *(f"{name}_url" for name in PROCESSES if name != "gateway")),
+}
+"""What a process can do without, and a shop of many processes gives it all the same."""
+EACH = ("public_url", "log_level")
+"""What every process may be told."""
+
+
+def share_of(process: str, known: Mapping[str, Any]) -> dict[str, str]:
+    """Write the environment of one process: of all settings of a shop only those that it needs or can use."""
+    wanted = (*NEEDS[process], *MAY_HAVE[process], *EACH)
+    return {env_name(name): str(value) for name, value in known.items() if name in wanted}
+
+
 class PartFailedError(Exception):
     """A service did not start; the cause is chained."""
 

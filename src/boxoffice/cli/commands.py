@@ -2,13 +2,26 @@
 
 import typer
 
-from boxoffice.cli import accounts, auditing, connecting, databases, demo, loading, messages, processes, searching, up
+from boxoffice.cli import (
+    accounts,
+    auditing,
+    connecting,
+    databases,
+    demo,
+    full,
+    loading,
+    messages,
+    processes,
+    searching,
+    up,
+)
 from boxoffice.cli.doctor import doctor
 
 
 def register(app: typer.Typer) -> None:
     """Add every command."""
     app.command()(up.up)
+    app.command()(full.full)
     app.command()(doctor)
     app.command()(processes.serve)
     app.command()(databases.migrate)

@@ -28,19 +28,8 @@ def apply(data_dir: DataDir = DEFAULT_DATA_DIR, settings: SettingsFile = None) -
     Also makes the publications, as the owners of the databases, and the topics. The role in BOXOFFICE_CDC_USER needs
     REPLICATION; its password is CDC_PASSWORD in the environment of the Connect worker.
     """
-    from boxoffice.runtime.bus import shop_of
-    from boxoffice.runtime.connectors import ConnectApi, outbox_connector
-
     with reaching(data_dir, *SERVICES, needs=NEEDS, settings_file=settings) as known:
-        user = required(known, "cdc_user")
-        asyncio.run(_prepare(known, user))
-        with closing(ConnectApi(required(known, "connect_url"))) as api:
-            for service in SERVICES:
-                url = required(known, f"{service}_database_url")
-                name, configuration = outbox_connector(service, url, user=user, shop=shop_of(known.bus_url))
-                api.apply(name, configuration)
-                console.done(f"{name}: applied")
-        _wait(known)
+        apply_all(known)
 
 
 @connectors.command("status")
@@ -54,6 +43,26 @@ def status(data_dir: DataDir = DEFAULT_DATA_DIR, settings: SettingsFile = None) 
     console.out.print(table)
     if not all(_runs(row) for row in rows):
         raise typer.Exit(Exit.FINDINGS)
+
+
+def apply_all(known: Settings) -> None:
+    """Make the connectors of the settings, and wait until they run.
+
+    :raises CommandError: when one does not.
+    :raises ConnectRefusedError: when Kafka Connect does not answer or does not take one.
+    """
+    from boxoffice.runtime.bus import shop_of
+    from boxoffice.runtime.connectors import ConnectApi, outbox_connector
+
+    user = required(known, "cdc_user")
+    asyncio.run(_prepare(known, user))
+    with closing(ConnectApi(required(known, "connect_url"))) as api:
+        for service in SERVICES:
+            url = required(known, f"{service}_database_url")
+            name, configuration = outbox_connector(service, url, user=user, shop=shop_of(known.bus_url))
+            api.apply(name, configuration)
+            console.done(f"{name}: applied")
+    _wait(known)
 
 
 Row = tuple[str, str, bool, int | None, str]

@@ -5,29 +5,22 @@ happens on the way, no child is left behind.
 """
 
 import os
-import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from boxoffice.apps import PROCESSES
-from boxoffice.cli import console, demo
+from boxoffice.cli import console, demo, stand_ins
 from boxoffice.cli.schemas import migrate_all
 from boxoffice.cli.serving import listen, serve
 from boxoffice.cli.signals import AskedToStopError, StopSignals
-from boxoffice.runtime.embedded import child, ports, secrets
+from boxoffice.runtime.embedded import ports
 from boxoffice.runtime.embedded.engines import Engines
 from boxoffice.runtime.embedded.folder import DataFolder, Running
-
-SIMULATOR_READY_S = 20.0
-SIMULATOR_STOP_S = 5.0
-PAYPAL_CLIENT = "boxoffice-simulator"
-PAYPAL_WEBHOOK = "SIMULATORWEBHOOK1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +44,7 @@ class Shop:
         self.folder = DataFolder(options.data_dir)
         self._environment = environment
         self._engines = Engines(self.folder, environment)
-        self._simulators: list[tuple[child.Child, int]] = []
+        self._simulators: list[stand_ins.StandIn] = []
         self._mailbox: Any = None
         self._signals = StopSignals(self._kill)
         self._started = time.monotonic()
@@ -124,31 +117,9 @@ class Shop:
         """Begin to start what stands for the outside world; returns the settings that reach it."""
         if "BOXOFFICE_PAYPAL_API_URL" in self._environment:
             return {}
-        folder = self.folder.path / "paypal"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        secret = secrets.ensure(self.folder.path, ["paypal"])["paypal"]
-        url = self._remembered_url("paypal")
-        command = [
-            sys.executable, "-m", "boxoffice.simulators.paypal", "--port", url.rpartition(":")[2],
-            "--data-dir", str(folder), "--client-id", PAYPAL_CLIENT, "--webhook-id", PAYPAL_WEBHOOK,
-            "--webhook-url", f"{address}/api/v1/payments/webhooks/paypal",
-        ]  # fmt: skip
-        child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=SIMULATOR_STOP_S)
-        process = child.start(
-            command,
-            name="The PayPal simulator",
-            log=self.folder.logs / "paypal.log",
-            folder=folder,
-            environment={**self._environment, "PAYPAL_SIMULATOR_SECRET": secret},
-        )
-        self._simulators.append((process, int(url.rpartition(":")[2])))
-        return {
-            "paypal_api_url": url,
-            "paypal_client_id": PAYPAL_CLIENT,
-            "paypal_client_secret": secret,
-            "paypal_webhook_id": PAYPAL_WEBHOOK,
-            "paypal_webhook_ca_file": str(folder / "webhook-ca.pem"),
-        }
+        paypal = stand_ins.begin_paypal(self.folder, self._environment, shop=address)
+        self._simulators.append(paypal)
+        return paypal.settings
 
     def _open_mailbox(self) -> dict[str, Any]:
         """Take mail into a folder, unless the environment names a mail server; returns the settings that reach it."""
@@ -160,19 +131,9 @@ class Shop:
         self._mailbox.start()
         return {"smtp_host": ports.LOOPBACK, "smtp_port": self._mailbox.smtp_port}
 
-    def _remembered_url(self, name: str) -> str:
-        """Keep a simulator at its address over restarts, so that links that people have still work."""
-        file = self.folder.path / f"{name}.url"
-        port = int(file.read_text().rpartition(":")[2]) if file.exists() else 0
-        if port == 0 or ports.in_use(ports.LOOPBACK, port):
-            port = ports.free_port()
-        url = f"http://{ports.LOOPBACK}:{port}"
-        file.write_text(url + "\n")
-        return url
-
     def _wait_for_simulators(self) -> None:
-        for simulator, port in self._simulators:
-            simulator.wait_until(partial(ports.answers, port), seconds=SIMULATOR_READY_S)
+        for simulator in self._simulators:
+            simulator.wait()
 
     def _settings(self, known: dict[str, Any], **asked: Any) -> Any:
         """Put together the settings of this process: what the environment or the file say wins over what we found."""
@@ -192,18 +153,18 @@ class Shop:
         return settings.load(self._environment, file=self.options.settings_file, defaults=found, **asked)
 
     def _stop(self) -> None:
-        for simulator, _ in self._simulators:
-            simulator.ask()
-        for simulator, _ in self._simulators:
-            simulator.stop(seconds=SIMULATOR_STOP_S)
+        for simulator in self._simulators:
+            simulator.process.ask()
+        for simulator in self._simulators:
+            simulator.stop()
         if self._mailbox is not None:
             self._mailbox.stop()
         self._engines.stop()
         self.folder.close()
 
     def _kill(self) -> None:
-        for simulator, _ in self._simulators:
-            simulator.kill()
+        for simulator in self._simulators:
+            simulator.process.kill()
         self._engines.kill()
 
 

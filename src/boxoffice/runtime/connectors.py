@@ -13,10 +13,12 @@ from urllib.parse import unquote, urlsplit
 import httpx
 import msgspec
 
-FOLDER = Path(__file__).parents[3] / "deploy" / "connect"
+import boxoffice
+
 PUBLICATION = "boxoffice_outbox"
 MAKE_PUBLICATION = "CREATE PUBLICATION boxoffice_outbox FOR TABLE outbox WITH (publish = 'insert')"
 GRANTS = (
+    "SELECT format('GRANT CONNECT ON DATABASE %I TO %I', current_database(), $1::text)",
     "SELECT format('GRANT USAGE ON SCHEMA public TO %I', $1::text)",
     "SELECT format('GRANT SELECT ON outbox TO %I', $1::text)",
 )
@@ -42,6 +44,13 @@ class State:
     trace: str = ""
 
 
+def templates() -> Path:
+    """Find the templates: beside the sources in a checkout, beside the package when installed."""
+    package = Path(boxoffice.__file__).parent
+    installed = package.parent / "boxoffice_connect"
+    return installed if installed.is_dir() else package.parents[1] / "deploy" / "connect"
+
+
 def outbox_slot(service: str, shop: str = "") -> str:
     """Name the replication slot of a service's outbox. Slots are named per server, so the shop is in it."""
     return re.sub(r"[^a-z0-9_]", "_", f"{shop}_{service}_outbox".lstrip("_").lower())
@@ -57,7 +66,7 @@ def outbox_connector(service: str, database_url: str, *, user: str, shop: str = 
         "shop": f"{shop}." if shop else "", "service": service, "slot": outbox_slot(service, shop),
         "host": at.hostname or "", "port": str(at.port or 5432), "database": unquote(at.path.lstrip("/")), "user": user,
     }  # fmt: skip
-    template: dict[str, Any] = msgspec.json.decode((FOLDER / "outbox.json").read_bytes())
+    template: dict[str, Any] = msgspec.json.decode((templates() / "outbox.json").read_bytes())
     return _filled(template["name"], values), {name: _filled(text, values) for name, text in template["config"].items()}
 
 

@@ -238,6 +238,21 @@ def provision(admin_url: str, owners: dict[str, str], *, prefix: str = "") -> di
     return {service: of_database(admin_url, prefix + service, password) for service, password in owners.items()}
 
 
+def make_replicating_role(admin_url: str, name: str, password: str) -> None:
+    """Make a role that may follow changes of the server's databases, as far as their owners let it in.
+
+    Running it again changes nothing but the password, which becomes the given one.
+    """
+    import psycopg2
+    from psycopg2 import sql
+
+    with closing(psycopg2.connect(admin_url)) as connection, connection, connection.cursor() as cursor:
+        known = name in _names(cursor, "SELECT rolname FROM pg_roles")
+        statement = sql.SQL("{} ROLE {} LOGIN REPLICATION PASSWORD {}")
+        verb = sql.SQL("ALTER" if known else "CREATE")
+        cursor.execute(statement.format(verb, sql.Identifier(name), sql.Literal(password)))
+
+
 def of_database(admin_url: str, name: str, password: str) -> str:
     """Write the URL of a service's database on the server of another URL."""
     parts = urlsplit(admin_url)
