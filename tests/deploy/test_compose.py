@@ -23,7 +23,7 @@ from boxoffice.apps.starting import MAY_HAVE, NEEDS, check_needs
 from boxoffice.cli.connecting import NEEDS as CONNECTORS_NEED
 from boxoffice.cli.connecting import SERVICES as WITH_CONNECTORS
 from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
-from boxoffice.runtime.engines.locks import FOLDER as ENGINE_LOCKS
+from boxoffice.runtime.engines.locks import lock
 from boxoffice.runtime.settings import env_name, load
 
 TEXT = COMPOSE.read_text()
@@ -174,7 +174,7 @@ class TestKafka:
         assert full["connect"]["environment"]["CONNECT_CONFIG_PROVIDERS"] == "env"
 
     def test_versions_are_those_that_the_tests_run(self, full: dict[str, Any]) -> None:
-        first = (ENGINE_LOCKS / "connect.lock").read_text().splitlines()[0]
+        first = lock("connect").read_text().splitlines()[0]
         kafka, debezium = re.findall(r"\d+\.\d+\.\d+", first)
         assert full["kafka"]["image"] == f"apache/kafka:{kafka}"
         assert full["connect"]["image"] == f"quay.io/debezium/connect:{debezium}.Final"

@@ -10,17 +10,6 @@ from tests.support.search_engines import KINDS, Kind, SearchEngines
 from boxoffice.services.search.providers.engine import SearchEngine
 from boxoffice.services.search.providers.tantivy_engine import TantivyEngine
 
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a server in one worker: xdist 3.8 writes a test's group where pytest 9.2 reads no longer."""
-    for item in items:
-        named = getattr(item, "_nodeid", item.nodeid)
-        if HERE in item.path.parents and named != item.nodeid:
-            item._id = type(item._id).parse(named)  # type: ignore[attr-defined]
-
 
 @pytest.fixture(scope="session")
 def search_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngines]:
