@@ -83,7 +83,7 @@ def bought(full: Full) -> str:
         customer.headers["authorization"] = f"Bearer {login['accessToken']}"
 
         def events() -> list[Answer]:
-            found: list[Answer] = ok(customer.get("/search", params={"q": "concert"}))["events"]
+            found: list[Answer] = ok(customer.get("/search", params={"q": "symphony"}))["events"]
             return found
 
         wait_until("search has heard of the demo over the bus", events, seconds=60)
