@@ -94,6 +94,7 @@ class ManyProcesses:
                 Exit.FOLDER_UNUSABLE,
             )
         self.folder.open()
+        (self.folder.path / "kafka").mkdir(mode=0o700, exist_ok=True)  # also when the start fails after this
         with listen(ports.LOOPBACK, self._port) as listener:
             self._port = listener.getsockname()[1]
         self._urls["gateway"] = f"http://{ports.LOOPBACK}:{self._port}"

@@ -85,6 +85,10 @@ class Carried:
         asked = "SELECT active FROM pg_replication_slots WHERE slot_name = $1"
         return bool(await self.database.fetchval(asked, self.slot))
 
+    async def has_confirmed(self, point: str) -> bool:
+        asked = "SELECT confirmed_flush_lsn >= $2::text::pg_lsn FROM pg_replication_slots WHERE slot_name = $1"
+        return bool(await self.database.fetchval(asked, self.slot, point))
+
     async def remove(self) -> None:
         with suppress(ConnectRefusedError), closing(ConnectApi(self.worker.connect.url)) as api:
             api.remove(self.name)
@@ -149,6 +153,23 @@ class TestDebezium:
             await until(lambda: len(taker.effects) == 400)
         assert sorted(taker.effects) == sorted(facts)
         assert taker.inversions() == []
+
+    async def test_follows_the_log_while_its_outbox_rests_and_begins_there_again(
+        self, database: Database, kafka: KafkaBus, carried: Carried, worker: Worker, engines: Engines
+    ) -> None:
+        """Databases share a log: a slot that stood still would keep it, and the relay would take the outbox over."""
+        await carried.apply()
+        await tell(database, ("a", 1))
+        await until(lambda: _count(kafka, 1))
+        with engines.empty_database() as beside, closing(psycopg2.connect(beside)) as busy, busy.cursor() as cursor:
+            cursor.execute("CREATE TABLE written AS SELECT generate_series(1, 20000)")
+            busy.commit()
+            point = await database.fetchval("SELECT pg_current_wal_insert_lsn()::text")
+            await until(lambda: carried.has_confirmed(point))
+        worker.kill()
+        await worker.start_again()
+        await tell(database, ("a", 2))
+        await until(lambda: _count(kafka, 2))
 
 
 class TestCommands:
