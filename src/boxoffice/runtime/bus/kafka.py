@@ -57,6 +57,7 @@ class KafkaBus(Bus):
         self._servers = servers
         self._before = f"{shop}." if shop else ""
         self._publishers: dict[str, Publisher] = {}
+        self._claiming = asyncio.Lock()
         self._made: set[str] = set()
         self._plain: AIOKafkaProducer | None = None
 
@@ -84,17 +85,12 @@ class KafkaBus(Bus):
         producer = publisher.producer
         try:
             async with producer.transaction():
-                sent = [
-                    await producer.send(
-                        self._name(envelope.topic),
-                        bytes(envelope.body),
-                        envelope.key.encode(),
-                        headers=headers_of(envelope),
-                    )
-                    for envelope in envelopes
+                answers = [
+                    await _sent(producer, self._name(one.topic), one.key, bytes(one.body), headers_of(one))
+                    for one in envelopes
                 ]
-                sent.append(await producer.send(self._name(MARKS), value.encode(), key.encode()))
-                await asyncio.gather(*sent)
+                answers.append(await _sent(producer, self._name(MARKS), key, value.encode(), []))
+                await asyncio.gather(*answers)  # the end of a transaction does not ask whether all arrived
         except BaseException:
             # Whether it was committed is not known: the next look at the mark asks the cluster, under a new claim.
             self._publishers.pop(key, None)
@@ -108,8 +104,12 @@ class KafkaBus(Bus):
         return (await self._publisher(key)).mark
 
     async def _publisher(self, key: str) -> Publisher:
-        if (known := self._publishers.get(key)) is not None:
+        async with self._claiming:  # two claims at once would fence each other
+            if (known := self._publishers.get(key)) is None:
+                known = self._publishers[key] = await self._claimed(key)
             return known
+
+    async def _claimed(self, key: str) -> Publisher:
         await self.make({MARKS})
         producer = AIOKafkaProducer(
             bootstrap_servers=self._servers, transactional_id=self._name(key), transaction_timeout_ms=TRANSACTION_MS,
@@ -124,7 +124,7 @@ class KafkaBus(Bus):
         except BaseException:
             await asyncio.shield(_stopped(producer))
             raise
-        return self._publishers.setdefault(key, Publisher(producer, mark))
+        return Publisher(producer, mark)
 
     def _name(self, ours: str) -> str:
         return self._before + ours
@@ -316,6 +316,15 @@ class KafkaBus(Bus):
             envelope.key.encode(),
             headers=[(REPLAYED, letter.position.encode())],
         )
+
+
+async def _sent(
+    producer: AIOKafkaProducer, topic: str, key: str, value: bytes, headers: list[tuple[str, bytes]]
+) -> "asyncio.Future[Any]":
+    """Send one record; its outcome is looked at even when the transaction breaks before anybody asks for it."""
+    answer: asyncio.Future[Any] = await producer.send(topic, value, key.encode(), headers=headers)
+    answer.add_done_callback(lambda done: None if done.cancelled() else done.exception())
+    return answer
 
 
 async def _stopped(producer: AIOKafkaProducer) -> None:
