@@ -74,6 +74,8 @@ class Judge:
     snapshots: list[bank.Snapshot] = field(default_factory=list)
     looks: list[Seen] = field(default_factory=list)
     probes: list[Transaction] = field(default_factory=list)
+    left_open: int = 0
+    """Payments and refunds that were open when waiting for quiet ended."""
     _number: int = 0
 
     async def open(self) -> None:
@@ -126,11 +128,12 @@ class Judge:
                 self.probes.append(Transaction(name, reads, {chosen[0]: name}, acknowledged=acknowledged))
 
     async def until_quiet(self) -> float:
-        """Wait until nothing is open any more; returns how long it took."""
+        """Wait until nothing is open any more; returns how long it took. What stays open is a violation (I6)."""
         began = time.monotonic()
         while time.monotonic() - began < QUIET_WITHIN_S:
             with suppress(*ENDED_DB, RedisError):
                 [row] = await self.town.look(OPEN)
+                self.left_open = row["n"]
                 if row["n"] == 0 and not await self._behind():
                     break
             await asyncio.sleep(1)
@@ -167,6 +170,8 @@ class Judge:
         found = Verdict()
         operations = crowd.log.operations()
         found.violations += await self._audit()
+        if self.left_open:
+            found.violations.append(f"quiet: {self.left_open} payments or refunds never came to an end")
         found.violations += [f"register: {text}" for text in register.violations(operations)]
         rows = await town.look(TICKETS)
         final = [tickets.FinalTicket(row["ticket"], row["booking"], row["seat_id"], live=row["live"]) for row in rows]

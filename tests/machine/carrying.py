@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,12 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.consumer: subprocess.Popen[bytes] | None = None
         self.postgres = postgres.start_ready(folder / "pg", password=PASSWORD, log=folder / "postgres.log")
         self.url = urlunsplit(urlsplit(self.postgres.admin_url)._replace(path="/sales"))
         self.kafka = kafka.start_ready(folder / "kafka", log=folder / "kafka.log")
         self.connect = self._start_connect(None)
         self.connect.wait_ready()
-        self.consumer: subprocess.Popen[bytes] | None = None
 
     def _start_connect(self, port: int | None) -> connect.Connect:
         return connect.start(
@@ -129,8 +129,8 @@ async def drill(machine: Machine, *, records: int, kills: int, seed: int) -> dic
         await shop.fetch(connectors.MAKE_PUBLICATION)
         await bus.make({TOPIC})
         name, configuration = connectors.outbox_connector("sales", machine.url, user="postgres")
-        api = ConnectApi(machine.connect.url)
-        await asyncio.to_thread(api.apply, name, configuration)
+        with closing(ConnectApi(machine.connect.url)) as api:
+            await asyncio.to_thread(api.apply, name, configuration)
         handover = Handover(shop, connectors.outbox_slot("sales"))
         hands = Hands(handover)
         machine.start_consumer()

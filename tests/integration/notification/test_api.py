@@ -16,7 +16,7 @@ from tests.support import notification as made
 from tests.support.tokens import TokenFactory
 
 from boxoffice.contracts.envelope import Envelope
-from boxoffice.runtime.bus import FIELD
+from boxoffice.runtime.bus.streams import FIELD
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.notification.app import build

@@ -6,6 +6,7 @@ from uuid import uuid4
 from tests.support.audit import assert_clean
 from tests.support.payments import Till
 
+from boxoffice.services.sales.domain.payment import PaymentState
 from boxoffice.services.sales.jobs import reconcile_as_singleton
 from boxoffice.services.sales.usecases.abandon_payment import TURNED_BACK, abandon
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
@@ -87,3 +88,17 @@ class TestReconcile:
         till.paypal.behave()
         assert await reconcile_as_singleton(till.settling) == 0
         await assert_clean(till.database)
+
+
+class TestResolver:
+    async def test_ends_what_was_abandoned_before_the_provider_told_of_it(self, till: Till) -> None:
+        """The reply to the first call was lost, and whoever abandoned the payment died before the seats were free."""
+        payment = await till.begin()
+        await till.database.fetch(
+            "UPDATE payments SET state = 'abandoning', failure = 'payment_expired', provider_ref = NULL, approval_url = NULL"
+            " WHERE payment_id = $1", payment.payment_id,
+        )  # fmt: skip
+        assert await till.resolve() == 1
+        assert (await till.read(payment.payment_id)).state is PaymentState.VOIDED
+        assert await till.order_state(payment.order_id) == "released"
+        assert await till.seat_states(payment.order_id) == ["free", "free"]

@@ -91,9 +91,11 @@ def start(folder: Path, *, log: Path, port: int | None = None, say: Callable[[st
     jars, program = fetched(lock("kafka"), say=say), java(JAVA)
     folder.mkdir(parents=True, exist_ok=True)
     child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
-    port = port or free_port()
+    port, controller = port or free_port(), free_port()
+    while controller == port:
+        controller = free_port()
     properties, logging = folder / "server.properties", folder / "log4j2.properties"
-    properties.write_text(PROPERTIES.format(host=LOOPBACK, port=port, controller=free_port(), folder=folder.resolve()))
+    properties.write_text(PROPERTIES.format(host=LOOPBACK, port=port, controller=controller, folder=folder.resolve()))
     logging.write_text(LOGGING)
     command: list[str | Path] = [
         program, f"-Xmx{HEAP}", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",

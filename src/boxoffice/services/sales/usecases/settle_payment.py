@@ -53,11 +53,11 @@ async def settle(till: Settling, payment_id: PaymentId) -> Payment:
     :raises ProviderSilentError: when the provider does not tell how it stands; nothing is changed then.
     """
     payment = await _read(till, payment_id)
-    if payment.state in ENDED or payment.provider_ref is None:
-        return payment
-    if payment.state is PaymentState.ABANDONING:
+    if payment.state is PaymentState.ABANDONING:  # also one that the provider never told us of
         await finish_abandoning(till.database, till.providers, payment)
         return await _read(till, payment_id)
+    if payment.state in ENDED or payment.provider_ref is None:
+        return payment
     provider = client_of(till.providers, payment)
     order = await provider.get(payment.provider_ref)
     if not may_go_on(payment, order, provider):
