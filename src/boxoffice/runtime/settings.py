@@ -180,6 +180,8 @@ class Settings:
             found.append(f"{env_name('outbox_carrier')}: connect writes to Kafka; name it in {env_name('bus_url')}")
         if self.bus_url and urlsplit(self.bus_url).scheme not in {"", "kafka"}:
             found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
+        if "@" in urlsplit(self.bus_url).netloc:  # not shown: it has a password in it
+            found.append(f"{env_name('bus_url')}: accounts and passwords for Kafka cannot be used yet; leave them out")
         if self.search_engine_url:
             server = urlsplit(self.search_engine_url)
             if server.scheme not in SEARCH_ENGINES or not server.hostname:

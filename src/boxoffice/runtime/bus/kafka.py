@@ -7,7 +7,7 @@ commit their offsets after the effect only.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Self
@@ -19,12 +19,10 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
-from boxoffice.runtime.bus.lag import watched
+from boxoffice.runtime.bus.consuming import kept_running
 from boxoffice.runtime.bus.records import envelope_of, headers_of
 from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.bus.topics import MARKS, topic_of
-from boxoffice.runtime.tasks import end
-from boxoffice.runtime.telemetry import log
 
 WAIT_MS = 1_000
 """How long a read waits for something new; leaving takes no longer than the read in hand."""
@@ -33,8 +31,6 @@ TRANSACTION_MS = 15_000
 REQUEST_MS = 10_000
 DEAD_LETTER_OF, REPLAYED = "deadLetterOf", "replayed"
 """Headers of dead letters: the topic that one came from; which one was replayed."""
-
-_log = log(__name__)
 
 
 def servers_of(bus_url: str) -> str:
@@ -184,35 +180,20 @@ class KafkaBus(Bus):
                 raise for_code(code)(f"{name} could not be made")
         self._made |= missing
 
-    @asynccontextmanager
-    async def consuming(self, consumers: Sequence[Consumer]) -> AsyncIterator[None]:
+    def consuming(self, consumers: Sequence[Consumer]) -> AbstractAsyncContextManager[None]:
         """Run consumers while inside; of several processes each reads some of the keys."""
-        tasks = [asyncio.create_task(self._consume(consumer), name=consumer.name) for consumer in consumers]
-        try:
-            async with watched(self, consumers):
-                yield
-        finally:
-            await end(tasks)
+        return kept_running(self, consumers, self._consume, away=(KafkaError, OSError))
 
     async def _consume(self, consumer: Consumer) -> None:
-        while True:
-            try:
-                await self.make(set(consumer.topics))
-                reader = self._reader(
-                    *map(self._name, consumer.topics), group_id=self._name(consumer.name),
-                    max_poll_records=taking.READ_COUNT,
-                )  # fmt: skip
-                await reader.start()
-                try:
-                    await self._read(reader, consumer)
-                finally:
-                    await reader.stop()
-            except (KafkaError, OSError) as error:
-                _log.warning("consumer.waits", consumer=consumer.name, error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(taking.RETRY_PAUSE_S)
-            except Exception as error:  # noqa: BLE001 - a consumer that stopped for good would be noticed by nobody
-                _log.exception("consumer.failed", consumer=consumer.name, error=type(error).__name__)
-                await asyncio.sleep(taking.AWAY_PAUSE_S)
+        await self.make(set(consumer.topics))
+        reader = self._reader(
+            *map(self._name, consumer.topics), group_id=self._name(consumer.name), max_poll_records=taking.READ_COUNT
+        )
+        await reader.start()
+        try:
+            await self._read(reader, consumer)
+        finally:
+            await reader.stop()
 
     async def _read(self, reader: AIOKafkaConsumer, consumer: Consumer) -> None:
         take = taking.Taking(consumer, read=self._envelope, set_aside=partial(self._set_aside, consumer.name))

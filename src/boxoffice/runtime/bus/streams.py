@@ -7,7 +7,7 @@ trimmed past what a consumer has yet to take; when one is too far behind, publis
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
@@ -17,11 +17,9 @@ from redis.exceptions import RedisError, ResponseError
 
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
-from boxoffice.runtime.bus.lag import watched
+from boxoffice.runtime.bus.consuming import kept_running
 from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.lease import Lease
-from boxoffice.runtime.tasks import end
-from boxoffice.runtime.telemetry import log
 
 MAX_STREAM_LENGTH = 100_000
 """What a stream keeps when everybody took it: about 100 MB a topic at 1 kB."""
@@ -44,8 +42,6 @@ return 1
 
 The messages come as one argument in MessagePack, for the same reason: the client's library works on each argument.
 """
-
-_log = log(__name__)
 
 
 class StreamBus(Bus):
@@ -132,30 +128,18 @@ class StreamBus(Bus):
         """Read how far a relay has published; none on an empty server."""
         return _text(await self.redis.get(key))
 
-    @asynccontextmanager
-    async def consuming(self, consumers: Sequence[Consumer]) -> AsyncIterator[None]:
+    def consuming(self, consumers: Sequence[Consumer]) -> AbstractAsyncContextManager[None]:
         """Run consumers while inside; a message is acknowledged after its effect only."""
-        tasks = [asyncio.create_task(self._consume(consumer), name=consumer.name) for consumer in consumers]
-        try:
-            async with watched(self, consumers):
-                yield
-        finally:
-            await end(tasks)
+        leases = {consumer.name: Lease(self.redis, f"consumer.{consumer.name}") for consumer in consumers}
 
-    async def _consume(self, consumer: Consumer) -> None:
-        lease = Lease(self.redis, f"consumer.{consumer.name}")
-        while True:
-            try:
-                if await lease.keep():
-                    async with lease.kept():
-                        await self._read(consumer, lease)
-                await asyncio.sleep(STANDBY_S)
-            except (RedisError, OSError) as error:
-                _log.warning("consumer.waits", consumer=consumer.name, error=f"{type(error).__name__}: {error}")
-                await asyncio.sleep(taking.RETRY_PAUSE_S)
-            except Exception as error:  # noqa: BLE001 - a consumer that stopped for good would be noticed by nobody
-                _log.exception("consumer.failed", consumer=consumer.name, error=type(error).__name__)
-                await asyncio.sleep(taking.AWAY_PAUSE_S)
+        async def consume(consumer: Consumer) -> None:
+            lease = leases[consumer.name]
+            if await lease.keep():
+                async with lease.kept():
+                    await self._read(consumer, lease)
+            await asyncio.sleep(STANDBY_S)
+
+        return kept_running(self, consumers, consume, away=(RedisError, OSError))
 
     async def _read(self, consumer: Consumer, lease: Lease) -> None:
         """Read while the lease lasts; first what this group was given before a crash, then what is new."""
