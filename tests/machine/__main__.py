@@ -1,84 +1,145 @@
-"""Prove the full machine and write docs/evidence/machine.{json,md}: ``python -m tests.machine --records 10000 --kills 5``.
+"""Prove the full machine and write docs/evidence/machine.{json,md}: ``python -m tests.machine [--only carrying]``.
 
-Every figure comes from this run; what the page's plan has and no proof measures yet is named as missing at its top.
+A part that is run alone replaces its own figures on the page; each section says when and at which commit it was run.
+What has not been run yet, ended with an error or found less than it should is named at the top.
 """
 
 import argparse
 import json
 import random
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.evidence.__main__ import EVIDENCE, ROOT, machine
-from tests.machine.carrying import run
+from tests.machine import carrying
 
 from boxoffice.runtime.telemetry import configure_logging
 
-NOT_YET = (
-    "relevance_tantivy", "relevance_opensearch", "relevance_elasticsearch", "cache_hit_share", "restore_points",
-    "rpo_seconds", "rto_seconds", "degradations_held", "engines_started", "journeys_passed",
+
+class Part(Protocol):
+    """A module that measures some of the figures."""
+
+    KEYS: tuple[str, ...]
+    TITLE: str
+
+    def measure(self, say: Callable[[str], None], *, seed: int) -> dict[str, object]:
+        """Run it all, engines included; gives flat figures, all ``KEYS`` among them."""
+
+    def section(self, found: Mapping[str, object]) -> str:
+        """Write what was done and what came of it."""
+
+    def wrong(self, found: Mapping[str, object]) -> list[str]:
+        """Say each figure that is not what it should be."""
+
+
+PARTS: Mapping[str, Part] = {"carrying": carrying}
+PLAN = (
+    "engines_started", "journeys_passed", "outbox_records", "missing", "effects_twice", "inversions", "relevance_tantivy",
+    "relevance_opensearch", "relevance_elasticsearch", "cache_hit_share", "restore_points", "rpo_seconds", "rto_seconds",
+    "degradations_held",
 )  # fmt: skip
-"""Figures that the page is to have and that nothing measures here yet."""
-RELEASE = {"outbox_records": 10_000, "kills_each": 5}
-PAGE = """\
+"""What the page is to have."""
+HEAD = """\
 # The full machine: what was tried, and what came of it
 
-Written by `make machine` on {made_at} at commit `{commit}`; nobody edits it. Machine: {cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}; all
-figures are in [machine.json](machine.json).
-
-**Not whole yet.** Nothing measures these so far: {partial}.
-
-## Messages by Debezium, while every part of the way is killed
-
-{outbox_records:,} facts are told in transactions of their own, in {keys} keys, at a steady pace. Debezium on Kafka Connect reads the outbox, Kafka keeps the
-messages, a consumer in a process of its own takes each in one transaction with its inbox; the relay stands by and takes over where Debezium is away.
-PostgreSQL, Kafka, Connect and the consumer are killed with `kill -9`, {kills_each} times each, in the order of seed {seed}, and started again at once.
-
-| what | figure |
-| --- | ---: |
-| messages missing at the end | {missing} |
-| effects that happened twice | {effects_twice} |
-| effects of messages that were never committed | {phantoms} |
-| effects that came after a later one of their key | {inversions} |
-| times that it changed hands between Debezium and the relay | {handovers} |
-| from the fact's transaction to its effect, nothing killed: p50, p99 | {delay_p50_ms} ms, {delay_p99_ms} ms |
-| the same while parts are killed: p50, p99 | {delay_killed_p50_ms} ms, {delay_killed_p99_ms} ms |
-
-Run it again: `python -m tests.machine --records {outbox_records} --kills {kills_each} --seed {seed}`.
+Written by `make machine`; nobody edits it. All figures are in [machine.json](machine.json).
 """
+RUN = "Run on {made_at} at commit `{commit}`{changed}: {cpu}, {cores} cores, {memory_gb} GB, {system}, Python {python}."
 
 
 def page(found: Mapping[str, Any]) -> str:
     """Write the page from the figures."""
-    return PAGE.format(**{**found, **found["machine"], "partial": ", ".join(f"`{name}`" for name in found["partial"])})
+    parts = [HEAD]
+    if lacks := [*unmeasured(found), *found["partial"]]:
+        parts.append("**Not whole.**\n\n" + "\n".join(f"* {one}" for one in lacks) + "\n")
+    for name, part in PARTS.items():
+        if name in found["parts"]:
+            parts.append(f"## {part.TITLE}\n\n{part.section(found).strip()}\n\n{_run(name, found['parts'][name])}\n")
+    return "\n".join(parts)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m tests.machine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--records", type=int, default=RELEASE["outbox_records"])
-    parser.add_argument("--kills", type=int, default=RELEASE["kills_each"], help="of each part")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    asked = parser.parse_args()
-    configure_logging(service="machine", level="critical", human=True)
-    carried = run(records=asked.records, kills=asked.kills, seed=asked.seed)
-    short = [f"{name}: {carried[name]} of {wanted}" for name, wanted in RELEASE.items() if carried[name] < wanted]
-    found = {
-        **carried, "partial": [*short, *NOT_YET], "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": machine(),
-    }  # fmt: skip
+def _run(name: str, ran: Mapping[str, Any]) -> str:
+    changed = " with changes on top" if ran["changed_since_commit"] else ""
+    return f"{RUN.format(**ran, changed=changed)} Again: `python -m tests.machine --only {name} --seed {ran['seed']}`."
+
+
+def unmeasured(found: Mapping[str, Any]) -> list[str]:
+    """Name what the page is to have and no part has measured."""
+    return [f"`{key}` is not measured" for key in PLAN if key not in found]
+
+
+def put_together(
+    known: Mapping[str, Any], ran: Mapping[str, Mapping[str, Any]], failed: Iterable[str]
+) -> dict[str, Any]:
+    """Put new figures in the place of a part's old ones; a part that ended with an error has none."""
+    found = {key: value for key, value in known.items() if key not in {"partial", "parts"}}
+    parts = dict(known.get("parts", {}))
+    for name in (*ran, *failed):
+        for key in parts.pop(name, {}).get("figures", ()):
+            found.pop(key, None)
+    for name, figures in ran.items():
+        parts[name] = figures["ran"] | {"figures": [key for key in figures if key != "ran"]}
+        found |= {key: value for key, value in figures.items() if key != "ran"}
+    partial = [f"{name}: {text}" for name in parts for text in PARTS[name].wrong(found)]
+    partial += [f"{name} ended with an error" for name in failed]
+    partial += [f"{name} was not run" for name in PARTS if name not in parts and name not in failed]
+    return {**{key: found[key] for key in PLAN if key in found}, **found, "partial": partial, "parts": parts}
+
+
+def run(names: Iterable[str], *, seed: int) -> tuple[dict[str, dict[str, Any]], list[str]]:
+    """Run parts one after another: their figures by part, and the names of those that ended with an error."""
+    ran: dict[str, dict[str, Any]] = {}
+    failed = []
+    for name in names:
+        print(f"== {PARTS[name].TITLE}", flush=True)
+        begun = {"made_at": datetime.now(UTC).isoformat(timespec="seconds"), "seed": seed, **machine()}
+        try:
+            figures = PARTS[name].measure(lambda text: print(f"   {text}", flush=True), seed=seed)
+        except Exception:  # noqa: BLE001 - said here and on the page; the other parts go on
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        if missing := set(PARTS[name].KEYS) - set(figures):
+            raise RuntimeError(f"{name} did not measure {', '.join(sorted(missing))}")
+        ran[name] = {**figures, "ran": begun}
+    return ran, failed
+
+
+def write(found: Mapping[str, Any]) -> None:
+    """Write the page and its twin."""
     EVIDENCE.mkdir(parents=True, exist_ok=True)
     (EVIDENCE / "machine.json").write_text(json.dumps(found, indent=1) + "\n")
     (EVIDENCE / "machine.md").write_text(page(found))
-    print(json.dumps(found, indent=1))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line, run, write; ends with 0 only when every part was run and found nothing wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.machine", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(PARTS), help=f"parts to run, by comma; all: {','.join(PARTS)}")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
+    parser.add_argument("--page", action="store_true", help="only write the page again from machine.json; run nothing")
+    asked = parser.parse_args(arguments)
+    known = json.loads((EVIDENCE / "machine.json").read_text()) if (EVIDENCE / "machine.json").exists() else {}
+    if asked.page:
+        write(known)
+        return 0
+    wanted = [name for name in asked.only.split(",") if name]
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    configure_logging(service="machine", level="critical", human=True)
+    found = put_together(known, *run(wanted, seed=asked.seed))
+    write(found)
+    print(json.dumps({key: value for key, value in found.items() if key != "parts"}, indent=1))
     print(f"Written: {EVIDENCE.relative_to(ROOT)}/machine.md, machine.json")
-    return int(any(found[name] for name in ("missing", "effects_twice", "phantoms", "inversions")))
+    return int(bool(found["partial"] or unmeasured(found)))
 
 
 if __name__ == "__main__":

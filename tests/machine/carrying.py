@@ -1,18 +1,16 @@
 """Carry outbox records by Debezium to a consumer while PostgreSQL, Kafka, Connect and the consumer are killed in turn.
 
-``python -m tests.machine.carrying --records 10000 --kills 5 --json artifacts/carrying.json``: how many messages were
-missing, took effect twice, or took effect after a later one of their key; and how long a message takes.
+How many messages were missing, took effect twice, or took effect after a later one of their key; and how long a
+message takes. ``python -m tests.machine --only carrying``.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack, closing, suppress
 from itertools import count
 from pathlib import Path
@@ -32,11 +30,29 @@ from boxoffice.runtime.embedded import postgres
 from boxoffice.runtime.engines import connect, kafka
 from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.relay import Relay
-from boxoffice.runtime.telemetry import configure_logging
 
 PASSWORD = "of-a-throw-away-server"
+KEYS = ("outbox_records", "missing", "effects_twice", "inversions")
+TITLE = "Messages by Debezium, while every part of the way is killed"
+SECTION = """
+{outbox_records:,} facts are told in transactions of their own, in {keys} keys, at a steady pace. Debezium on Kafka Connect reads the outbox, Kafka keeps the
+messages, a consumer in a process of its own takes each in one transaction with its inbox; the relay stands by and takes over where Debezium is away.
+PostgreSQL, Kafka, Connect and the consumer are killed with `kill -9`, {kills_each} times each, in an order that the seed draws, and started again at once.
+
+| what | figure |
+| --- | ---: |
+| messages missing at the end | {missing} |
+| effects that happened twice | {effects_twice} |
+| effects of messages that were never committed | {phantoms} |
+| effects that came after a later one of their key | {inversions} |
+| times that it changed hands between Debezium and the relay | {handovers} |
+| from the fact's transaction to its effect, nothing killed: p50, p99 | {delay_p50_ms} ms, {delay_p99_ms} ms |
+| the same while parts are killed: p50, p99 | {delay_killed_p50_ms} ms, {delay_killed_p99_ms} ms |
+"""
 PARTS = ("postgres", "kafka", "connect", "consumer")
-KEYS = 50
+STREAMS = 50
+"""Keys of messages."""
+RELEASE = {"outbox_records": 10_000, "kills_each": 5}
 REST_S = 9.0
 """Between two kills: about as long as Connect takes to come back, so that sometimes it carries and sometimes not."""
 LAST_S = 180.0
@@ -155,7 +171,7 @@ async def drill(machine: Machine, *, records: int, kills: int, seed: int) -> dic
         storm_p50, storm_p99 = (await once(shop, DELAYS, *stormy))["s"]
     return {
         "outbox_records": found["told"], "missing": found["missing"], "effects_twice": found["twice"],
-        "phantoms": found["phantoms"], "inversions": found["inversions"], "kills_each": kills, "keys": KEYS, "seed": seed,
+        "phantoms": found["phantoms"], "inversions": found["inversions"], "kills_each": kills, "keys": STREAMS,
         "delay_p50_ms": round(p50 * 1e3), "delay_p99_ms": round(p99 * 1e3),
         "delay_killed_p50_ms": round(storm_p50 * 1e3), "delay_killed_p99_ms": round(storm_p99 * 1e3),
         "handovers": hands.count,
@@ -193,7 +209,7 @@ async def told(shop: Database, number_of: int, *, every_s: float, first: int = 0
             try:
                 async with shop.transaction() as tx:
                     await outbox.append(
-                        tx, topic=TOPIC, key=f"key-{number % KEYS}", type_="fact", version=number, body=Fact(number)
+                        tx, topic=TOPIC, key=f"key-{number % STREAMS}", type_="fact", version=number, body=Fact(number)
                     )
                 break
             except asyncpg.UniqueViolationError:
@@ -243,21 +259,19 @@ def run(*, records: int, kills: int, seed: int) -> dict[str, Any]:
         return asyncio.run(drill(machine, records=records, kills=kills, seed=seed))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.machine.carrying", description=__doc__)
-    parser.add_argument("--records", type=int, default=10_000)
-    parser.add_argument("--kills", type=int, default=5, help="of each part")
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1_000_000))
-    parser.add_argument("--json", type=Path)
-    asked = parser.parse_args(arguments)
-    configure_logging(service="machine", level="critical", human=True)
-    found = run(records=asked.records, kills=asked.kills, seed=asked.seed)
-    print(json.dumps(found, indent=2))
-    if asked.json:
-        asked.json.parent.mkdir(parents=True, exist_ok=True)
-        asked.json.write_text(json.dumps(found, indent=2) + "\n")
-    return int(any(found[name] for name in ("missing", "effects_twice", "phantoms", "inversions")))
+def measure(say: Callable[[str], None], *, seed: int) -> dict[str, object]:
+    """Carry a release's number of records while each part is killed a release's number of times."""
+    say(f"{RELEASE['outbox_records']:,} records, each part killed {RELEASE['kills_each']} times")
+    return run(records=RELEASE["outbox_records"], kills=RELEASE["kills_each"], seed=seed)
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def section(found: Mapping[str, object]) -> str:
+    """Write what was carried, what was killed and what came of it."""
+    return SECTION.format(**found)
+
+
+def wrong(found: Mapping[str, object]) -> list[str]:
+    """Say what was lost, done twice or out of order."""
+    return [
+        f"`{name}` is {found[name]}" for name in ("missing", "effects_twice", "phantoms", "inversions") if found[name]
+    ]
