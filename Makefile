@@ -50,8 +50,10 @@ replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEE
 bench: setup-dev ## Measure, as ratios against what could be picked instead; writes artifacts/bench.json (ONLY=holds,race LONGER=2)
 	@$(BIN)/python -W ignore::DeprecationWarning -m bench --only "$(ONLY)" --longer $(or $(LONGER),1)
 
-evidence: setup-dev ## Prove it: hammer, chaos, mutants, pairs; writes docs/evidence (CHAOS_MINUTES=10 ATTEMPTS=1000000 SEED=n ONLY=hammer,chaos)
-	@$(BIN)/python -m tests.evidence --minutes $(or $(CHAOS_MINUTES),10) --attempts $(or $(ATTEMPTS),1000000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
+evidence: setup-dev ## Prove it: hammer, chaos, mutants, pairs, then the full machine; writes docs/evidence (CHAOS_MINUTES=10 ATTEMPTS=1000000 SEED=n ONLY=hammer,chaos)
+	@status=0; \
+	$(BIN)/python -m tests.evidence --minutes $(or $(CHAOS_MINUTES),10) --attempts $(or $(ATTEMPTS),1000000) $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY)) || status=1; \
+	$(if $(ONLY),,$(BIN)/python -m tests.machine $(if $(SEED),--seed $(SEED)) || status=1;) exit $$status
 
 machine: setup-dev ## Prove the full machine on real engines; writes docs/evidence/machine.md (needs Java 21; ONLY=carrying SEED=n)
 	@$(BIN)/python -m tests.machine $(if $(ONLY),--only $(ONLY)) $(if $(SEED),--seed $(SEED))
