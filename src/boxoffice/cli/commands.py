@@ -5,6 +5,7 @@ import typer
 from boxoffice.cli import (
     accounts,
     auditing,
+    backups,
     connecting,
     databases,
     demo,
@@ -12,6 +13,7 @@ from boxoffice.cli import (
     loading,
     messages,
     processes,
+    reconciling,
     searching,
     up,
 )
@@ -26,6 +28,9 @@ def register(app: typer.Typer) -> None:
     app.command()(processes.serve)
     app.command()(databases.migrate)
     app.command()(auditing.audit)
+    app.add_typer(backups.backup, name="backup")
+    app.command()(backups.restore)
+    app.command()(reconciling.reconcile)
     app.add_typer(loading.load, name="load")
     app.command()(demo.demo)
     app.add_typer(accounts.admin, name="admin")

@@ -31,7 +31,7 @@ class Exit(IntEnum):
 
 MEANINGS = {
     Exit.OK: "Done; also after Ctrl-C or SIGTERM, when everything was finished and stopped.",
-    Exit.FINDINGS: "`audit` or `doctor` found something; it is printed.",
+    Exit.FINDINGS: "`audit`, `doctor`, `backup` or `reconcile` found something; it is printed.",
     Exit.USAGE: "The command line cannot be understood.",
     Exit.BAD_SETTINGS: "Settings that cannot be used; every complaint is printed.",
     Exit.ALREADY_RUNNING: "A shop is running on this data folder already.",
@@ -62,6 +62,7 @@ ENGINE_CODES: dict[type[Exception], Exit] = {
     engine.NewerFolderError: Exit.NEWER_DATA,
     engine.EngineMissingError: Exit.NO_ENGINE,
     engine.FolderUnusableError: Exit.FOLDER_UNUSABLE,
+    engine.BackupUnusableError: Exit.REFUSED,
     engine.EngineError: Exit.ENGINE_FAILED,
 }
 

@@ -59,7 +59,9 @@ class Settings:
     connect_url: str = _setting("Kafka Connect's REST address, for boxoffice connectors.", "")
     cdc_user: str = _setting("PostgreSQL role with REPLICATION that Debezium logs in as.", "")
 
-    identity_url: str = _setting("Where identity is reached by the other processes.", "")
+    identity_url: str = _setting(
+        "Where identity is reached by the other processes; here and below: several addresses with commas between.", ""
+    )
     catalog_url: str = _setting("Where catalog is reached.", "")
     search_url: str = _setting("Where search is reached.", "")
     tickets_url: str = _setting("Where tickets is reached.", "")
@@ -229,7 +231,7 @@ def load(
     return settings
 
 
-NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache"})
+NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache", "backup_dir"})
 """Variables of the command line that share the prefix."""
 
 

@@ -16,6 +16,7 @@ from boxoffice.runtime import idempotency
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
 from boxoffice.runtime.uuids import uuid7
+from boxoffice.services.sales.domain.bought import place_name, reference_of
 from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.payment import (
     NothingToPayError,
@@ -182,7 +183,7 @@ async def _order_of(database: Database, payment: Payment) -> NewPayment:
 def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str, Any]]) -> NewPayment:
     items = [
         Item(
-            name=_name(place),
+            name=place_name(place["section"], place["row"], place["number"], place.get("ticket_type")),
             price=Money(place["price_minor"], payment.total.currency),
         )
         for place in places
@@ -192,12 +193,5 @@ def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str
         items = [Item(name=event_name, price=payment.total)]
     return NewPayment(
         payment_id=payment.payment_id, order_id=payment.order_id, total=payment.total, description=event_name,
-        items=items,
+        items=items, reference=reference_of(payment.event_id, payment.user_id, len(places)),
     )  # fmt: skip
-
-
-def _name(place: Mapping[str, Any]) -> str:
-    kind = f" ({place['ticket_type']})" if place.get("ticket_type") else ""
-    if not place["row"]:
-        return f"{place['section']}, place {place['number']}{kind}"
-    return f"{place['section']}, row {place['row']}, seat {place['number']}{kind}"
