@@ -5,12 +5,14 @@ A service that fails once is tried once more where that is safe; one that is awa
 
 import asyncio
 import random
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
+from boxoffice.runtime.instances import NOT_REACHED, Instance, Instances
 from boxoffice.runtime.telemetry import log
 from boxoffice.services.gateway.domain.headers import Header, find_all, outward
 from boxoffice.services.gateway.domain.refusals import ServiceAwayError
@@ -31,7 +33,6 @@ HANDSHAKE = frozenset(
     }
 )  # fmt: skip
 """What belongs to one handshake only; the next one makes its own."""
-NOT_REACHED = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 GOING_AWAY = 1001
 UNEXPECTED = 1011
 NO_STATUS = 1005
@@ -40,11 +41,11 @@ _log = log(__name__)
 
 
 class Upstream:
-    """One service at one URL."""
+    """One service, at one address or several with commas between."""
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, addresses: str) -> None:
         self.name = name
-        self._url = httpx.URL(url)
+        self._instances = Instances(addresses)
         self._budget = RetryBudget()
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(READ_S, connect=CONNECT_S, pool=POOL_S),
@@ -64,13 +65,14 @@ class Upstream:
         """
         raw = scope.get("raw_path") or scope["path"].encode()
         target = raw + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        request = self._client.build_request(
-            scope["method"],
-            self._url.copy_with(raw_path=target),
-            headers=[(name, value) for name, value in headers if name not in {b"host", b"content-length"}],
-            content=body,
-        )
-        response = await self._send(request)
+        passed = [(name, value) for name, value in headers if name not in {b"host", b"content-length"}]
+
+        def request_to(url: httpx.URL) -> httpx.Request:
+            return self._client.build_request(
+                scope["method"], url.copy_with(raw_path=target), headers=passed, content=body
+            )
+
+        response = await self._send(scope["method"], request_to)
         try:
             await send(
                 {
@@ -89,20 +91,30 @@ class Upstream:
         finally:
             await response.aclose()
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
+    async def _send(self, method: str, request_to: Callable[[httpx.URL], httpx.Request]) -> httpx.Response:
         self._budget.called()
+        first = self._instances.choose()
         try:
-            return await self._client.send(request, stream=True)
+            return await self._ask(first, request_to)
         except (httpx.TransportError, OSError) as error:
             reached = not isinstance(error, NOT_REACHED)
-            if not may_repeat(request.method, reached=reached) or not self._budget.spend():
+            if not may_repeat(method, reached=reached) or not self._budget.spend():
                 raise self._away(error) from error
             _log.warning("upstream.retried", upstream=self.name, error=type(error).__name__)
-        await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311 - spreads retries, hides nothing
+        if len(self._instances) == 1:
+            await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311 - spreads retries, hides nothing
         try:
-            return await self._client.send(request, stream=True)
+            return await self._ask(self._instances.choose(besides=first), request_to)
         except (httpx.TransportError, OSError) as error:
             raise self._away(error) from error
+
+    async def _ask(self, instance: Instance, request_to: Callable[[httpx.URL], httpx.Request]) -> httpx.Response:
+        with self._instances.asking(instance) as url:
+            try:
+                return await self._client.send(request_to(url), stream=True)
+            except (httpx.TransportError, OSError):
+                self._instances.failed(instance)
+                raise
 
     def _away(self, error: Exception) -> ServiceAwayError:
         _log.warning("upstream.away", upstream=self.name, error=type(error).__name__)
@@ -113,8 +125,9 @@ class Upstream:
 
         :raises ServiceAwayError: when the service cannot be reached or refuses the handshake.
         """
-        url = self._url.copy_with(
-            scheme="wss" if self._url.scheme == "https" else "ws",
+        instance = self._instances.choose()
+        url = instance.url.copy_with(
+            scheme="wss" if instance.url.scheme == "https" else "ws",
             raw_path=scope["path"].encode() + (b"?" + scope["query_string"] if scope["query_string"] else b""),
         )
         passed = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers if name not in HANDSHAKE]
@@ -129,6 +142,7 @@ class Upstream:
                 proxy=None,
             )
         except (OSError, TimeoutError, InvalidHandshake) as error:
+            self._instances.failed(instance)
             raise self._away(error) from error
         await receive()  # websocket.connect
         await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": []})
