@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.engines import Engines, running_engines
 from tests.support.kafka import running_kafka
+from tests.support.search_engines import SearchEngines
 from tests.support.tokens import TokenFactory
 
 from boxoffice.runtime import database
@@ -54,6 +55,13 @@ def engines() -> Iterator[Engines]:
 def kafka_server() -> Iterator[Kafka]:
     with running_kafka() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def search_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngines]:
+    engines = SearchEngines(tmp_path_factory.mktemp("search"))
+    yield engines
+    engines.close()
 
 
 @pytest.fixture

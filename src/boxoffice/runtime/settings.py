@@ -125,6 +125,11 @@ class Settings:
         "",
         secret=True,
     )
+    search_cache: str = _setting(
+        "Whether answers to searches are kept on the Redis URL until the index changes, 30 s at most: on, off, or auto "
+        "(where the engine is a search server).",
+        "auto",
+    )
 
     def complaints(self) -> list[str]:
         """Say what is wrong with the values themselves."""
@@ -182,6 +187,8 @@ class Settings:
             found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
         if "@" in urlsplit(self.bus_url).netloc:  # not shown: it has a password in it
             found.append(f"{env_name('bus_url')}: accounts and passwords for Kafka cannot be used yet; leave them out")
+        if self.search_cache not in {"on", "off", "auto"}:
+            found.append(f"{env_name('search_cache')}: {self.search_cache!r} is none of on, off, auto")
         if self.search_engine_url:
             server = urlsplit(self.search_engine_url)
             if server.scheme not in SEARCH_ENGINES or not server.hostname:

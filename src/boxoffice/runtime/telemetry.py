@@ -46,6 +46,10 @@ LIVE_SECONDS = Histogram(
 OUTBOX_AGE = Gauge("boxoffice_outbox_oldest_seconds", "Age of the oldest record not yet on the bus.", ["service"])
 CONSUMER_LAG = Gauge("boxoffice_consumer_lag", "Messages that a consumer has yet to take.", ["consumer", "topic"])
 MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and outcome.", ["consumer", "outcome"])
+SEARCH_ANSWERS = Counter(
+    "boxoffice_search_answers_total", "Answers to searches: kept, made for somebody else too (joined), or made.",
+    ["source"],
+)  # fmt: skip
 HOLDS_TOGETHER = Histogram(
     "boxoffice_holds_together", "Requests that one call to the database decided.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )

@@ -54,6 +54,11 @@ class TestLoad:
             with pytest.raises(BadSettingsError, match=str(file)):
                 load({}, file=file)
 
+    def test_the_cache_of_searches_is_on_off_or_left_to_us(self) -> None:
+        assert load({"BOXOFFICE_SEARCH_CACHE": "off"}).search_cache == "off"
+        with pytest.raises(BadSettingsError, match="SEARCH_CACHE: 'sometimes' is none of on, off, auto"):
+            load({"BOXOFFICE_SEARCH_CACHE": "sometimes"})
+
     def test_a_search_engine_is_of_a_kind_that_there_is(self) -> None:
         url = "elasticsearch+https://box:office@search.example.org:9200/concerts"
         assert load({"BOXOFFICE_SEARCH_ENGINE_URL": url}).search_engine_url == url

@@ -21,7 +21,9 @@ from boxoffice.services.search.jobs import Keeper
 from boxoffice.services.search.providers.alias_shelf import AliasShelf
 from boxoffice.services.search.providers.engine import IndexInUseError
 from boxoffice.services.search.providers.folder_shelf import FolderShelf
+from boxoffice.services.search.providers.kept_answers import KeptAnswers
 from boxoffice.services.search.providers.shelf import Shelf
+from boxoffice.services.search.usecases.answer import Answers
 from boxoffice.services.search.usecases.rebuild import Progress, rebuild
 from boxoffice.services.search.usecases.take_changes import Intake
 
@@ -36,9 +38,15 @@ def shelf_of(settings: Settings) -> Shelf:
     return FolderShelf(Path(settings.search_index_dir))
 
 
+def keeps_answers(settings: Settings) -> bool:
+    """Whether answers are kept: by itself only where the engine is a server, since the embedded one is cheap to ask."""
+    return settings.search_cache == "on" or (settings.search_cache == "auto" and bool(settings.search_engine_url))
+
+
 def build(settings: Settings, peers: Peers) -> Litestar:
     """Build the search service."""
     shelf = shelf_of(settings)
+    answers = Answers(shelf)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -47,7 +55,10 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             stack.push_async_callback(redis.aclose)
             await stack.enter_async_context(_opened(shelf, redis))
             bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
-            intake = Intake(shelf)
+            if keeps_answers(settings):
+                answers.kept = await stack.enter_async_context(KeptAnswers.open(settings.redis_url))
+            stack.push_async_callback(answers.close)
+            intake = Intake(shelf, answers.drop)
             keeper = Keeper(
                 shelf=shelf,
                 intake=intake,
@@ -69,7 +80,7 @@ def build(settings: Settings, peers: Peers) -> Litestar:
         verifier=TokenVerifier(peers.jwks, issuer=settings.token_issuer),
         ready={"index": index_answers},
         lifespan=[lifespan],
-        state={"shelf": shelf},
+        state={"shelf": shelf, "answers": answers},
     )
 
 
@@ -79,11 +90,16 @@ async def rebuild_alone(settings: Settings, peers: Peers, *, progress: Progress)
     :raises IndexInUseError: when one runs: ask it with ``ask_for_rebuild`` instead.
     """
     shelf = shelf_of(settings)
-    async with Redis.from_url(settings.redis_url) as redis, _opened(shelf, redis):
+    async with (
+        Redis.from_url(settings.redis_url) as redis,
+        KeptAnswers.open(settings.redis_url) as kept,
+        _opened(shelf, redis),
+    ):
         if not shelf.writing:
             raise IndexInUseError("a search process runs and looks after this index")
         async with open_bus(settings.bus_url, redis) as bus:
-            return await rebuild(shelf, Intake(shelf), peers=peers, retained=retained_sales(bus), progress=progress)
+            intake = Intake(shelf, Answers(shelf, kept).drop)
+            return await rebuild(shelf, intake, peers=peers, retained=retained_sales(bus), progress=progress)
 
 
 @asynccontextmanager

@@ -1,11 +1,15 @@
 """Find events."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from boxoffice.services.search.domain.criteria import Criteria
+from boxoffice.services.search.domain.words import folded
 from boxoffice.services.search.providers.engine import Found
 from boxoffice.services.search.providers.shelf import Shelf
+
+TEXT_FIELDS = ("q", "event_name", "venue_name", "location", "description", "keywords", "category")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,3 +27,15 @@ async def find_events(shelf: Shelf, criteria: Criteria, *, now: datetime) -> Ans
     """
     found = await shelf.ask(lambda engine: engine.search(criteria, now=now))
     return Answer(found=found, degraded=shelf.incomplete)
+
+
+def question_of(criteria: Criteria) -> bytes | None:
+    """Name a question: what is answered alike has one name; none where the answer is for one person only.
+
+    Where somebody is belongs to nobody else, and few ask from the same spot.
+    """
+    if criteria.near is not None:
+        return None
+    texts: dict[str, Any] = {name: getattr(criteria, name) for name in TEXT_FIELDS}
+    alike: dict[str, Any] = {name: folded(text) or text for name, text in texts.items()}
+    return repr(replace(criteria, **alike)).encode()

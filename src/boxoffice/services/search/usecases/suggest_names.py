@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from boxoffice.services.search.domain.criteria import MAX_TEXT, BadSearchError
+from boxoffice.services.search.domain.words import folded
 from boxoffice.services.search.providers.engine import Suggestion
 from boxoffice.services.search.providers.shelf import Shelf
 
@@ -25,3 +26,8 @@ async def suggest_names(shelf: Shelf, text: str, *, limit: int, now: datetime) -
         reason = f"must be 1 to {MAX_SUGGESTIONS}"
         raise BadSearchError(f"limit {reason}", errors=[{"field": "limit", "message": reason}])
     return await shelf.ask(lambda engine: engine.suggest(text, limit=limit, now=now))
+
+
+def typed_as(text: str, *, limit: int) -> bytes | None:
+    """Name what is typed: what is completed alike has one name; none for what is refused."""
+    return f"suggest {limit} {folded(text)}".encode() if len(text) <= MAX_TEXT else None
