@@ -32,6 +32,8 @@ Kind = Literal["opensearch", "elasticsearch"]
 JAVA_AT_LEAST = 21
 HEAP = "256m"
 """Enough for some ten thousand events; the process takes about 460 MB with it."""
+SMALL = (f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:-UseG1GC", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For tests: little memory, few threads, a quick start."""
 READY_S = 300.0
 """20 seconds alone on two cores; a busy machine may need minutes."""
 STOP_S = 30.0
@@ -84,20 +86,22 @@ def home(kind: Kind, *, say: Callable[[str], None] = print) -> Path:
     return target
 
 
-def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], None] = print) -> SearchServer:
-    """Start a server whose data, logs and settings are in ``folder``, and wait for it.
+def start_ready(
+    kind: Kind, folder: Path, *, log: Path, say: Callable[[str], None] = print, options: Sequence[str] = SMALL
+) -> SearchServer:
+    """Start a server whose data, logs and settings are in ``folder``, and wait for it; ``options`` are Java's.
 
     :raises EngineError: when it cannot be fetched, there is no Java for it, or it does not come up.
     """
     programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
-    server = _start(kind, programs, runtime, folder, log=log)
+    server = _start(kind, programs, runtime, folder, log=log, options=options)
     for _ in range(1, STARTS):
         try:
             _wait(server)
         except EngineFailedError as error:
             if not PORT_TAKEN.search(str(error)):
                 raise
-            server = _start(kind, programs, runtime, folder, log=log)
+            server = _start(kind, programs, runtime, folder, log=log, options=options)
         else:
             return server
     _wait(server)
@@ -146,10 +150,14 @@ def _archive(kind: Kind) -> str:
     return next(name for name in names if name.startswith(f"{kind}-"))
 
 
-def _start(kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path) -> SearchServer:
+def _start(
+    kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path, options: Sequence[str]
+) -> SearchServer:
     port, transport = free_port(), free_port()
     try:
-        _prepare(programs, runtime, folder, settings=_settings(kind, folder, port=port, transport=transport))
+        _prepare(
+            programs, runtime, folder, settings=_settings(kind, folder, port=port, transport=transport), options=options
+        )
     except OSError as error:
         raise from_os_error(error, doing=f"preparing {folder}") from error
     process = child.start(
@@ -174,7 +182,7 @@ def _settings(kind: Kind, folder: Path, *, port: int, transport: int) -> str:
     return "\n".join(f"{name}: {value}" for name, value in lines.items()) + "\n"
 
 
-def _prepare(programs: Path, runtime: Path, folder: Path, *, settings: str) -> None:
+def _prepare(programs: Path, runtime: Path, folder: Path, *, settings: str, options: Sequence[str]) -> None:
     for part in ("data", "logs", "tmp"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "config", ignore_errors=True)
@@ -186,7 +194,6 @@ def _prepare(programs: Path, runtime: Path, folder: Path, *, settings: str) -> N
     stock.write_text("\n".join(lines) + "\n")
     own = folder / "config" / "jvm.options.d"
     own.mkdir(exist_ok=True)
-    options = [f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:-UseG1GC", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     (own / "boxoffice.options").write_text("\n".join(options) + "\n")
     programs_file = "elasticsearch.yml" if (folder / "config" / "elasticsearch.yml").exists() else "opensearch.yml"
     (folder / "config" / programs_file).write_text(settings)
