@@ -68,8 +68,6 @@ class Contact:
 
     name: str
     email: str
-    language: str
-    receives_email: bool
     erased: bool
 
 
@@ -78,6 +76,7 @@ class DueMail:
     """A mail whose time has come, with what is known of its reader (none: identity has not told yet)."""
 
     job_id: UUID
+    user_id: UserId
     template: Template
     title: str
     facts: dict[str, Any]

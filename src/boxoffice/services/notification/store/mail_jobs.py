@@ -77,8 +77,8 @@ async def take_due(tx: Connection, *, limit: int) -> list[DueMail]:
     known = await contacts.of_users(tx, [record["user_id"] for record in records])
     return [
         DueMail(
-            job_id=record["job_id"], template=Template(record["template"]), title=record["title"],
-            facts=record["facts"], attempts=record["attempts"], too_late=record["too_late"],
+            job_id=record["job_id"], user_id=UserId(record["user_id"]), template=Template(record["template"]),
+            title=record["title"], facts=record["facts"], attempts=record["attempts"], too_late=record["too_late"],
             created_at=record["created_at"], contact=known.get(record["user_id"]),
         )
         for record in records
