@@ -38,12 +38,12 @@ MAY_HAVE: Mapping[str, tuple[str, ...]] = {
     "bookings": ("database_pool_size", *OUTBOX, *PAYPAL),
     "payments": ("database_pool_size", *PAYPAL),
     "search": BUS,
-    "notification": ("smtp_host", "smtp_port", "database_pool_size", *BUS),
+    "notification": ("smtp_host", "smtp_port", "database_pool_size", "mongodb_url", *BUS),
     "storefront": ("session_secret", "demo"),
     "gateway": ("redis_url", "demo", "mailbox_url", *(f"{name}_url" for name in PROCESSES if name != "gateway")),
 }
 """What a process can do without, and a shop of many processes gives it all the same."""
-EACH = ("public_url", "log_level")
+EACH = ("public_url", "log_level", "log_archive_url", "log_archive_days")
 """What every process may be told."""
 
 

@@ -10,7 +10,9 @@ from boxoffice.cli import (
     demo,
     full,
     loading,
+    logs,
     messages,
+    preferences,
     processes,
     searching,
     up,
@@ -31,6 +33,8 @@ def register(app: typer.Typer) -> None:
     app.add_typer(accounts.admin, name="admin")
     app.add_typer(connecting.connectors, name="connectors")
     app.add_typer(messages.messages, name="messages")
+    app.add_typer(preferences.preferences, name="preferences")
+    app.command()(logs.logs)
     app.add_typer(searching.search, name="search")
     app.add_typer(processes.simulate, name="simulate")
     app.add_typer(databases.settings_app, name="settings")

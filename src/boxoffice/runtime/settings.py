@@ -16,7 +16,11 @@ PREFIX = "BOXOFFICE_"
 FORBIDDEN_SECRETS = frozenset({"changeme", "secret", "password", "admin", "test"})
 MIN_SECRET_LENGTH = 16
 SEARCH_ENGINES = tuple(f"{kind}+{scheme}" for kind in ("opensearch", "elasticsearch") for scheme in ("http", "https"))
+MONGODB = ("mongodb", "mongodb+srv")
+POSTGRESQL = ("postgresql", "postgres")
 PORTS = range(65_536)
+ARCHIVE_DAYS = range(1, 3_651)
+"""Ten years at most: longer than any law asks for, and what a TTL index can count."""
 
 
 class BadSettingsError(Exception):
@@ -58,6 +62,19 @@ class Settings:
     )
     connect_url: str = _setting("Kafka Connect's REST address, for boxoffice connectors.", "")
     cdc_user: str = _setting("PostgreSQL role with REPLICATION that Debezium logs in as.", "")
+
+    mongodb_url: str = _setting(
+        "MongoDB that keeps preferences, such as mongodb://user:password@host:27017/boxoffice; empty: the database of "
+        "notification. After a change: boxoffice preferences carry.",
+        "",
+        secret=True,
+    )
+    log_archive_url: str = _setting(
+        "Where log records are kept to be looked for by boxoffice logs: mongodb://… or postgresql://…; empty: nowhere.",
+        "",
+        secret=True,
+    )
+    log_archive_days: int = _setting("How long the archive keeps a log record.", 14)
 
     identity_url: str = _setting("Where identity is reached by the other processes.", "")
     catalog_url: str = _setting("Where catalog is reached.", "")
@@ -161,6 +178,8 @@ class Settings:
             )
             if getattr(self, name) < 1
         )
+        if self.log_archive_days not in ARCHIVE_DAYS:
+            found.append(f"{env_name('log_archive_days')}: {self.log_archive_days} is not between 1 and 3650")
         for network in filter(None, (part.strip() for part in self.trusted_networks.split(","))):
             try:
                 ip_network(network)
@@ -182,6 +201,14 @@ class Settings:
             found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
         if "@" in urlsplit(self.bus_url).netloc:  # not shown: it has a password in it
             found.append(f"{env_name('bus_url')}: accounts and passwords for Kafka cannot be used yet; leave them out")
+        found.extend(
+            f"{env_name(name)}: it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            for name, schemes in (
+                ("mongodb_url", MONGODB),
+                ("log_archive_url", (*MONGODB, *POSTGRESQL)),
+            )  # the value itself is not shown: it may have a password in it
+            if getattr(self, name) and urlsplit(getattr(self, name)).scheme not in {"", *schemes}
+        )
         if self.search_engine_url:
             server = urlsplit(self.search_engine_url)
             if server.scheme not in SEARCH_ENGINES or not server.hostname:
