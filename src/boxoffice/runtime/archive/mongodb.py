@@ -18,8 +18,9 @@ TRACE_INDEX = "trace"
 TIMEOUT_MS = 10_000
 """Nobody is waiting but an operator who looks for something."""
 DUPLICATE = 11000
-OTHER_OPTIONS = 85
-"""There is such an index, and it keeps records for another time. https://www.mongodb.com/docs/manual/reference/error-codes/"""
+OTHER_OPTIONS = frozenset({85, 86})
+"""IndexOptionsConflict, IndexKeySpecsConflict: there is such an index, and it keeps records for another time.
+https://www.mongodb.com/docs/manual/reference/error-codes/"""
 
 
 class MongoLogs:
@@ -37,7 +38,7 @@ class MongoLogs:
             try:
                 await self._records.create_index([("time", ASCENDING)], name=TTL_INDEX, expireAfterSeconds=seconds)
             except OperationFailure as error:
-                if error.code != OTHER_OPTIONS:
+                if error.code not in OTHER_OPTIONS:
                     raise
                 index = {"name": TTL_INDEX, "expireAfterSeconds": seconds}
                 await self._documents.command("collMod", COLLECTION, index=index)
