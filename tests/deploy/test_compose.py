@@ -35,7 +35,7 @@ ENGINES = ("postgres", "valkey")
 WATCHERS = ("prometheus", "grafana")
 CARRIERS = ("kafka", "connect", "connectors")
 ON_THE_BUS = {name for name in PROCESSES if "bus_url" in MAY_HAVE[name]}
-WITH_AN_OUTBOX = {name for name in PROCESSES if "outbox_carrier" in MAY_HAVE[name]}
+TOLD_THE_CARRIER = {name for name in PROCESSES if "outbox_carrier" in MAY_HAVE[name]}
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ class TestKafka:
         settings = load({name: str(value) for name, value in full[process]["environment"].items()})
         check_needs(process, settings)
         assert settings.bus_url == ("kafka://kafka:9092" if process in ON_THE_BUS else "")
-        assert settings.outbox_carrier == ("connect" if process in WITH_AN_OUTBOX else "relay")
+        assert settings.outbox_carrier == ("connect" if process in TOLD_THE_CARRIER else "relay")
 
     @pytest.mark.parametrize("process", PROCESSES)
     def test_is_left_out_without_that_file(self, services: dict[str, Any], process: str) -> None:

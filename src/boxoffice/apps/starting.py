@@ -37,7 +37,7 @@ MAY_HAVE: Mapping[str, tuple[str, ...]] = {
     "tickets": ("database_pool_size",),
     "bookings": ("database_pool_size", *OUTBOX, *PAYPAL),
     "payments": ("database_pool_size", *PAYPAL),
-    "search": BUS,
+    "search": (*BUS, "outbox_carrier", "search_engine_url", "search_patience_ms"),
     "notification": ("smtp_host", "smtp_port", "database_pool_size", *BUS),
     "storefront": ("session_secret", "demo"),
     "gateway": ("redis_url", "demo", "mailbox_url", *(f"{name}_url" for name in PROCESSES if name != "gateway")),

@@ -24,6 +24,8 @@ IDLE_IN_TRANSACTION_MS = 2_000
 """A process that froze inside a transaction gives its locks back after this."""
 ACQUIRE_TIMEOUT_S = 2.0
 """Longer than this in line for a connection means overload: say so instead of piling up."""
+ANSWER_SLACK_S = 2.0
+"""A server that froze does not even say that a statement took too long: after this beyond its timeout we let go."""
 CLOSE_S = 5.0
 """How long closing waits for connections that are still lent; then they are cut, and what was not committed is not."""
 
@@ -122,6 +124,7 @@ class Database:
             init=_prepare,
             connection_class=PlainConnection,
             timeout=ACQUIRE_TIMEOUT_S,
+            command_timeout=statement_timeout_ms / 1_000 + ANSWER_SLACK_S if statement_timeout_ms else None,
             server_settings={
                 "application_name": name,
                 "timezone": "UTC",

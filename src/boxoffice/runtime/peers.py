@@ -26,10 +26,13 @@ class PeerUnavailableError(DomainError):
 
 
 class Peers:
-    """The other services by name. ``attach`` one that lives in this process, else it is reached at its URL."""
+    """The other services by name. ``attach`` one that lives in this process, else it is reached at its URL.
+
+    Of several URLs with commas between one is used until it cannot be reached, then the next.
+    """
 
     def __init__(self, urls: Mapping[str, str]) -> None:
-        self._urls = dict(urls)
+        self._urls = {name: url.split(",") for name, url in urls.items()}
         self._apps: dict[str, Any] = {}
         self._clients: dict[str, httpx.AsyncClient] = {}
 
@@ -42,22 +45,23 @@ class Peers:
         return self._apps.get(name)
 
     def client(self, name: str) -> httpx.AsyncClient:
-        """Give the one client for a service; it lives as long as the process.
+        """Give the client for a service; it lives as long as the process.
 
         :raises KeyError: when neither an application nor a URL is known for the name.
         """
-        if name not in self._clients:
-            app = self._apps.get(name)
+        app = self._apps.get(name)
+        at = name if app is not None else self._urls[name][0].strip()
+        if at not in self._clients:
             transport = httpx.ASGITransport(app=app, client=(IN_PROCESS, 0)) if app is not None else None
-            self._clients[name] = httpx.AsyncClient(
-                base_url=f"http://{name}.internal" if transport else self._urls[name],
+            self._clients[at] = httpx.AsyncClient(
+                base_url=f"http://{name}.internal" if transport else at,
                 transport=transport,
                 timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 follow_redirects=False,
                 trust_env=False,  # a proxy for the world outside knows no service of ours
                 event_hooks={"request": [_travel]},
             )
-        return self._clients[name]
+        return self._clients[at]
 
     async def call(self, name: str, method: str, path: str, **arguments: Any) -> httpx.Response:
         """Ask another service.
@@ -67,10 +71,16 @@ class Peers:
         try:
             response = await self.client(name).request(method, path, **arguments)
         except (httpx.TransportError, OSError) as error:
+            self._turn_to_next(name)
             raise PeerUnavailableError(f"The {name} service cannot be reached.", retryAfterSeconds=2) from error
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
             raise PeerUnavailableError(f"The {name} service answered {response.status_code}.", retryAfterSeconds=2)
         return response
+
+    def _turn_to_next(self, name: str) -> None:
+        """Ask another instance the next time, where there is one."""
+        if urls := self._urls.get(name):
+            urls.append(urls.pop(0))
 
     async def jwks(self) -> dict[str, Any]:
         """Read identity's public keys."""

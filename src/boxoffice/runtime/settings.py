@@ -59,7 +59,11 @@ class Settings:
     connect_url: str = _setting("Kafka Connect's REST address, for boxoffice connectors.", "")
     cdc_user: str = _setting("PostgreSQL role with REPLICATION that Debezium logs in as.", "")
 
-    identity_url: str = _setting("Where identity is reached by the other processes.", "")
+    identity_url: str = _setting(
+        "Where identity is reached by the other processes. This and the next ones: several instances' addresses with "
+        "commas between where nothing else balances; the gateway sends a call to the less busy of two that live.",
+        "",
+    )
     catalog_url: str = _setting("Where catalog is reached.", "")
     search_url: str = _setting("Where search is reached.", "")
     tickets_url: str = _setting("Where tickets is reached.", "")
@@ -125,6 +129,9 @@ class Settings:
         "",
         secret=True,
     )
+    search_patience_ms: int = _setting(
+        "How long a search waits for the search server before the catalog's own list answers it.", 600
+    )
 
     def complaints(self) -> list[str]:
         """Say what is wrong with the values themselves."""
@@ -158,6 +165,7 @@ class Settings:
                 "auth_rate_limit_burst",
                 "live_clients",
                 "live_clients_per_address",
+                "search_patience_ms",
             )
             if getattr(self, name) < 1
         )

@@ -20,7 +20,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
 from boxoffice.runtime.bus.consuming import kept_running
-from boxoffice.runtime.bus.records import envelope_of, headers_of
+from boxoffice.runtime.bus.records import envelope_of, headers_of, plain_of
+from boxoffice.runtime.bus.rows import envelope_of_row, row_of
 from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.bus.topics import MARKS, topic_of
 
@@ -128,8 +129,11 @@ class KafkaBus(Bus):
     def _partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(self._name(topic), number) for number in range(topic_of(topic).partitions)]
 
-    def _envelope(self, record: Any) -> Envelope:
-        return envelope_of(record, topic=record.topic.removeprefix(self._before))
+    def _envelope(self, record: Any, topic: str | None = None) -> Envelope:
+        """Read a record; ``topic`` where it was set aside from another."""
+        name = topic or record.topic.removeprefix(self._before)
+        read = envelope_of_row if topic_of(name).rows else envelope_of
+        return read(record, topic=name)
 
     async def retained(self, topic: str) -> AsyncIterator[Envelope]:
         """Read again what a topic keeps, of each key oldest first; what is no message is left out."""
@@ -275,11 +279,7 @@ class KafkaBus(Bus):
                 continue
             topic = next((value.decode() for name, value in record.headers if name == DEAD_LETTER_OF), record.topic)
             try:
-                read = self._envelope(record)
-                envelope = Envelope(
-                    message_id=read.message_id, topic=topic, key=read.key, type_=read.type_, version=read.version,
-                    occurred_at=read.occurred_at, trace=read.trace, body=read.body,
-                )  # fmt: skip
+                envelope = self._envelope(record, topic)
             except ValueError:
                 envelope = None
             yield DeadLetter(position=position, envelope=envelope, size=len(record.value or b""))
@@ -288,9 +288,10 @@ class KafkaBus(Bus):
         """Send a dead letter to its topic once more, then note that it was: a crash between repeats it, harmlessly."""
         assert letter.envelope is not None
         envelope, producer = letter.envelope, await self._plain_producer()
-        await producer.send_and_wait(
-            self._name(envelope.topic), bytes(envelope.body), envelope.key.encode(), headers=headers_of(envelope)
-        )
+        rows = topic_of(envelope.topic).rows
+        key, value = (row_of if rows else plain_of)(envelope)
+        headers = [] if rows else headers_of(envelope)
+        await producer.send_and_wait(self._name(envelope.topic), value, key, headers=headers)
         await producer.send_and_wait(
             self._name(dead_letter_topic(consumer)),
             b"null",

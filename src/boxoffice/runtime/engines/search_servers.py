@@ -56,6 +56,13 @@ class SearchServer:
         """What ``BOXOFFICE_SEARCH_ENGINE_URL`` takes."""
         return f"{self.kind}+http://{LOOPBACK}:{self.port}"
 
+    def wait_ready(self) -> None:
+        """Wait until it answers.
+
+        :raises EngineError: when it does not.
+        """
+        self.process.wait_until(lambda: _answers(self.port), seconds=READY_S)
+
     def stop(self) -> None:
         """Write everything and end."""
         self.process.stop(seconds=STOP_S)
@@ -89,24 +96,34 @@ def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], Non
 
     :raises EngineError: when it cannot be fetched, there is no Java for it, or it does not come up.
     """
-    programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
-    server = _start(kind, programs, runtime, folder, log=log)
+    server = start(kind, folder, log=log, say=say)
     for _ in range(1, STARTS):
         try:
             _wait(server)
         except EngineFailedError as error:
             if not PORT_TAKEN.search(str(error)):
                 raise
-            server = _start(kind, programs, runtime, folder, log=log)
+            server = start(kind, folder, log=log, say=say)
         else:
             return server
     _wait(server)
     return server
 
 
+def start(
+    kind: Kind, folder: Path, *, log: Path, port: int | None = None, say: Callable[[str], None] = print
+) -> SearchServer:
+    """Begin to start a server whose data, logs and settings are in ``folder``; ``wait_ready`` is yours.
+
+    :raises EngineError: when it cannot be fetched, there is no Java for it, or the folder cannot be used.
+    """
+    programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
+    return _start(kind, programs, runtime, folder, log=log, port=port or free_port())
+
+
 def _wait(server: SearchServer) -> None:
     try:
-        server.process.wait_until(lambda: _answers(server.port), seconds=READY_S)
+        server.wait_ready()
     except BaseException:
         server.process.kill()
         raise
@@ -146,8 +163,8 @@ def _archive(kind: Kind) -> str:
     return next(name for name in names if name.startswith(f"{kind}-"))
 
 
-def _start(kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path) -> SearchServer:
-    port, transport = free_port(), free_port()
+def _start(kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path, port: int) -> SearchServer:
+    transport = free_port()
     try:
         _prepare(programs, runtime, folder, settings=_settings(kind, folder, port=port, transport=transport))
     except OSError as error:

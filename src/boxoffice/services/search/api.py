@@ -17,7 +17,6 @@ from boxoffice.runtime.web import View
 from boxoffice.services.search.domain.criteria import DEFAULT_PAGE_SIZE, BadSearchError, Criteria, criteria
 from boxoffice.services.search.domain.listing import Entry, SaleState, sale_state
 from boxoffice.services.search.providers.engine import Matching, SearchUnavailableError, SuggestionKind
-from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.find_events import Answer, find_events
 from boxoffice.services.search.usecases.suggest_names import MAX_SUGGESTIONS, suggest_names
 
@@ -147,7 +146,7 @@ async def search(
         date_from=date_from, date_to=date_to, page_no=page_no, page_size=page_size,
         sort_by=sort_by, sort_dir=sort_dir, facets=facets,
     )  # fmt: skip
-    return await _page(request, state.shelf, asked)
+    return await _page(request, state, asked)
 
 
 @get(
@@ -160,7 +159,7 @@ async def get_all(
     request: Request[Any, Any, Any], state: State, page_no: PageNo = 0, page_size: PageSize = DEFAULT_PAGE_SIZE
 ) -> Response[bytes]:
     """List every event: the next one first, then what is past."""
-    return await _page(request, state.shelf, criteria(texts={}, page_no=page_no, page_size=page_size))
+    return await _page(request, state, criteria(texts={}, page_no=page_no, page_size=page_size))
 
 
 @get(
@@ -176,14 +175,15 @@ async def suggest(
     limit: Annotated[int, QueryParameter(description="1 to 10.")] = MAX_SUGGESTIONS,
 ) -> Response[bytes]:
     """Complete what is being typed: composers, performers, works, venues, cities, categories, events."""
-    found = await suggest_names(state.shelf, q, limit=limit, now=datetime.now(UTC))
+    found = await suggest_names(state.patience, state.peers, q, limit=limit, now=datetime.now(UTC))
     names = tuple(SuggestedName(text=one.text, kind=one.kind, count=one.count) for one in found)
     return _cacheable(request, Suggestions(suggestions=names))
 
 
-async def _page(request: Request[Any, Any, Any], shelf: Shelf, asked: Criteria) -> Response[bytes]:
+async def _page(request: Request[Any, Any, Any], state: State, asked: Criteria) -> Response[bytes]:
     now = datetime.now(UTC)
-    return _cacheable(request, page_of(await find_events(shelf, asked, now=now), asked, now=now))
+    answer = await find_events(state.shelf, state.patience, state.peers, asked, now=now)
+    return _cacheable(request, page_of(answer, asked, now=now))
 
 
 def page_of(answer: Answer, asked: Criteria, *, now: datetime) -> Page:

@@ -9,6 +9,7 @@ from litestar import Litestar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from boxoffice.contracts.http.catalog import get_events
 from boxoffice.runtime import jobs, web
 from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.bus import open_bus
@@ -16,11 +17,12 @@ from boxoffice.runtime.lease import Lease
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search import api
-from boxoffice.services.search.consumers import consumer, retained_sales
+from boxoffice.services.search.consumers import consumer, retained_sales, rows_consumer
 from boxoffice.services.search.jobs import Keeper
 from boxoffice.services.search.providers.alias_shelf import AliasShelf
-from boxoffice.services.search.providers.engine import IndexInUseError
+from boxoffice.services.search.providers.engine import IndexInUseError, SearchUnavailableError
 from boxoffice.services.search.providers.folder_shelf import FolderShelf
+from boxoffice.services.search.providers.patience import Patience
 from boxoffice.services.search.providers.shelf import Shelf
 from boxoffice.services.search.usecases.rebuild import Progress, rebuild
 from boxoffice.services.search.usecases.take_changes import Intake
@@ -48,11 +50,14 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             await stack.enter_async_context(_opened(shelf, redis))
             bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
             intake = Intake(shelf)
+            consumers = [consumer(intake)]
+            if settings.outbox_carrier == "connect":
+                consumers.append(rows_consumer(shelf, intake, peers))
             keeper = Keeper(
                 shelf=shelf,
                 intake=intake,
                 peers=peers,
-                consuming=lambda: bus.consuming([consumer(intake)]),
+                consuming=lambda: bus.consuming(consumers),
                 retained=lambda: retained_sales(bus),
                 tasks=await stack.enter_async_context(AsyncExitStack()),
             )
@@ -60,16 +65,24 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             await stack.enter_async_context(jobs.running([keeper.job]))
             yield
 
-    async def index_answers() -> None:
-        await shelf.ask(lambda engine: engine.count())
+    patience = Patience(shelf, settings.search_patience_ms / 1_000 if settings.search_engine_url else None)
+
+    async def answers() -> None:
+        """Be ready while anybody can be answered: a process that is taken out of the line answers nobody."""
+        try:
+            await patience.ask(lambda engine: engine.count())
+        except SearchUnavailableError:
+            if not patience.limited:
+                raise
+            await get_events(peers, page_no=0, page_size=1)
 
     return web.make_app(
         "search",
         routes=[api.search, api.get_all, api.suggest],
         verifier=TokenVerifier(peers.jwks, issuer=settings.token_issuer),
-        ready={"index": index_answers},
+        ready={"index": answers},
         lifespan=[lifespan],
-        state={"shelf": shelf},
+        state={"shelf": shelf, "patience": patience, "peers": peers},
     )
 
 

@@ -15,6 +15,7 @@ from boxoffice.runtime.limits import Limiter, Rate, Verdict
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace
 from boxoffice.services.gateway.api.answers import SERVICE, refuse
 from boxoffice.services.gateway.api.bodies import read_body, replay
+from boxoffice.services.gateway.api.keeping import Keeper
 from boxoffice.services.gateway.api.pages import Page, Pages
 from boxoffice.services.gateway.domain import routes
 from boxoffice.services.gateway.domain.clients import Network, bucket, client_address
@@ -50,6 +51,7 @@ class Gateway:
         self._scheme = scheme
         self._open_limiter = open_limiter
         self._limiter = Limiter()
+        self._keeper = Keeper()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -117,10 +119,14 @@ class Gateway:
             headers.append((b"content-length", str(len(body)).encode()))
         method, send = _as_get(scope["method"], send)
         app = self._services.within(route.service)
-        if app is not None:
-            await within.call(app, within.scope_for(scope, headers, method=method), replay(body, receive), send)
-        else:
-            await self._services.upstream(route.service).call({**scope, "method": method}, headers, body, send)
+
+        async def ask(to: Any) -> None:
+            if app is not None:
+                await within.call(app, within.scope_for(scope, headers, method=method), replay(body, receive), to)
+            else:
+                await self._services.upstream(route.service).call({**scope, "method": method}, headers, body, to)
+
+        await self._keeper.through(route.service, scope, ask, send)
 
     async def _socket(
         self, route: Route, scope: dict[str, Any], headers: list[Header], receive: Any, send: Any
