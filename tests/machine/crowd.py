@@ -71,6 +71,7 @@ class Crowd:
     events: Sequence[int]
     seats: deque[int]
     customers: list[Customer]
+    rate: float = RATE
     calls: list[Call] = field(default_factory=list)
     checkouts: list[Checkout] = field(default_factory=list)
     under_way: set["asyncio.Task[Any]"] = field(default_factory=set)
@@ -88,7 +89,7 @@ class Crowd:
             task = asyncio.create_task(visit)
             self.under_way.add(task)
             task.add_done_callback(self.under_way.discard)
-            due += self.rng.expovariate(RATE)
+            due += self.rng.expovariate(self.rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
     async def next_leaves(self) -> None:

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import httpx
 from tests.machine.carrying import EFFECTS
 from tests.machine.consumer import TOPIC
-from tests.machine.crowd import Call, Checkout, Crowd, broke, p99_ms, share, statuses
+from tests.machine.crowd import RATE, Call, Checkout, Crowd, broke, p99_ms, share, statuses
 from tests.machine.opening import log_in, open_accounts, put_on_sale
 from tests.machine.works import Works
 
@@ -367,13 +367,11 @@ async def go_through(
     await asyncio.sleep(scene.broken_s)
     quiet = quiet_figures(scene, began, time.monotonic())
     scene.say(f"nothing broken: {quiet}")
-    for row in rows:
-        for parts in row.parts:
-            for how in ways:
-                if time.monotonic() - logged_in > TOKENS_S:
-                    await log_in(scene.works, scene.crowd.customers)
-                    logged_in = time.monotonic()
-                found.append(await one_spell(scene, row, parts, how))
+    for how, row, parts in [(how, row, parts) for how in ways for row in rows for parts in row.parts]:
+        if time.monotonic() - logged_in > TOKENS_S:
+            await log_in(scene.works, scene.crowd.customers)
+            logged_in = time.monotonic()
+        found.append(await one_spell(scene, row, parts, how))
     over.set()
     await arriving
     await scene.crowd.until_rest()
@@ -405,12 +403,19 @@ def quiet_figures(scene: Scene, since: float, until: float) -> dict[str, Any]:
 
 
 async def play(
-    works: Works, say: Callable[[str], None], rows: Sequence[Row], *, seed: int, ways: Sequence[How] = WAYS, **more: Any
+    works: Works,
+    say: Callable[[str], None],
+    rows: Sequence[Row],
+    *,
+    seed: int,
+    ways: Sequence[How] = WAYS,
+    rate: float = RATE,
+    **more: Any,
 ) -> dict[str, object]:
     """Put concerts on sale, let people in, go through rows; then rest, and let the auditor look."""
     events, seats = await put_on_sale(works)
     customers = await open_accounts(works)
-    crowd = Crowd(works.url("gateway"), random.Random(seed), events, seats, customers)
+    crowd = Crowd(works.url("gateway"), random.Random(seed), events, seats, customers, rate)
     await works.look(EFFECTS)
     async with KafkaBus(works.kafka.servers) as bus:
         await bus.make({TOPIC})

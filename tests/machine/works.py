@@ -23,6 +23,8 @@ from tests.support.shop import free_port
 
 from boxoffice.apps import PROCESSES
 from boxoffice.cli import connecting
+from boxoffice.cli.exits import CommandError
+from boxoffice.runtime.connectors import ConnectRefusedError
 from boxoffice.runtime.embedded import postgres, valkey
 from boxoffice.runtime.embedded.engines import SERVICES
 from boxoffice.runtime.engines import connect, kafka, search_servers
@@ -31,6 +33,8 @@ from boxoffice.runtime.settings import load
 PASSWORD = "of-a-throw-away-machine"
 CDC = "cdc"
 READY_S = 240.0
+OPEN_S = 600.0
+"""For all of it to come up on a machine that has other things to do."""
 ENGINES = ("postgres", "valkey", "kafka", "connect", "opensearch")
 TWO = ("bookings-1", "bookings-2")
 EXTRA = {
@@ -78,18 +82,32 @@ class Works(Deployment):
         """Bring the databases to this version, start every process, and wait until all answer."""
         self._start_simulators()
         self.migrate()
-        names = [*(name for name in PROCESSES if name != "bookings"), *TWO]
         for engine in (self.kafka, self.opensearch, self.connect):
             engine.wait_ready()
-        for name in names:
+        self._apply_connectors()
+        for name in (*(name for name in PROCESSES if name != "bookings"), *TWO):
             self.launch(name)
+        deadline = time.monotonic() + OPEN_S
+        while waiting := [one for one in self.programs.values() if one.ready_s is None and not one.answers()]:
+            assert time.monotonic() < deadline, "\n".join(f"{one.name} is not ready:\n{one.said()}" for one in waiting)
+            time.sleep(0.2)
+
+    def _apply_connectors(self) -> None:
+        """Before the processes start, and again while Connect is too busy to answer."""
         settings = load(
             {},
             defaults={f"{name}_database_url": url for name, url in self._database_urls.items()},
             bus_url=self.kafka.url, connect_url=self.connect.url, cdc_user=CDC, outbox_carrier="connect",
         )  # fmt: skip
-        connecting.apply_all(settings)
-        self._wait()
+        deadline = time.monotonic() + OPEN_S
+        while True:
+            try:
+                connecting.apply_all(settings)
+            except (ConnectRefusedError, CommandError):
+                if time.monotonic() > deadline:
+                    raise
+            else:
+                return
 
     def launch(self, name: str) -> None:
         """Start one process or simulator at its address."""

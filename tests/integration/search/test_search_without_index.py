@@ -13,6 +13,7 @@ from tests.support.search_service import Running, StandInCatalog, event, running
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search.domain.criteria import criteria
 from boxoffice.services.search.providers import patience as patience_module
+from boxoffice.services.search.providers import wire
 from boxoffice.services.search.providers.engine import SearchUnavailableError
 from boxoffice.services.search.providers.patience import Patience
 
@@ -50,6 +51,13 @@ async def search(url: str, redis_url: str, catalog: StandInCatalog) -> AsyncIter
         yield shop
 
 
+@pytest.fixture
+def short_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tends the index waits ten seconds for a server; a test would wait for that when it ends."""
+    monkeypatch.setattr(wire, "TIMEOUT_S", 0.5)
+
+
+@pytest.mark.usefixtures("short_calls")
 class TestWithoutIndex:
     async def test_the_catalog_answers_and_says_so(self, redis_url: str) -> None:
         catalog = StandInCatalog({number: (event(number), 1) for number in range(1, 4)})
