@@ -367,7 +367,7 @@ async def go_through(
     await asyncio.sleep(scene.broken_s)
     quiet = quiet_figures(scene, began, time.monotonic())
     scene.say(f"nothing broken: {quiet}")
-    for how, row, parts in [(how, row, parts) for how in ways for row in rows for parts in row.parts]:
+    for how, row, parts in ((way, one, parts) for way in ways for one in rows for parts in one.parts):
         if time.monotonic() - logged_in > TOKENS_S:
             await log_in(scene.works, scene.crowd.customers)
             logged_in = time.monotonic()
