@@ -92,14 +92,10 @@ class Crowd:
             due += self.rng.expovariate(self.rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
 
-    async def next_leaves(self) -> None:
-        """Wait until somebody is done."""
-        await asyncio.wait({*self.under_way, asyncio.create_task(asyncio.sleep(1))}, return_when="FIRST_COMPLETED")
-
-    async def until_rest(self) -> None:
-        """Wait for everybody who is here."""
-        while self.under_way:
-            await asyncio.wait(self.under_way)
+    async def until_gone(self) -> None:
+        """Wait until everybody who is here now has gone: a call is written down when it ends."""
+        if here := set(self.under_way):
+            await asyncio.wait(here)
 
     async def browse(self) -> None:
         """Look at an event, at the free seats, or search."""
