@@ -138,15 +138,19 @@ class Upstream:
     async def _send(self, instance: Instance, request: httpx.Request, *, leave: bool) -> httpx.Response:
         """Wait for the head of an answer; the instance counts as busy until the caller is done with it."""
         instance.busy += 1
+        head: httpx.Response | None = None
         try:
-            if not (leave and self._instances.several):
-                return await self._client.send(request, stream=True)
-            return await self._send_or_leave(instance, request)
-        except BaseException as error:
-            instance.busy -= 1
-            if isinstance(error, NOT_REACHED[:2]):
-                self._instances.leave_out(instance)
+            if leave and self._instances.several:
+                head = await self._send_or_leave(instance, request)
+            else:
+                head = await self._client.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            self._instances.leave_out(instance)
             raise
+        finally:
+            if head is None:
+                instance.busy -= 1
+        return head
 
     async def _send_or_leave(self, instance: Instance, request: httpx.Request) -> httpx.Response:
         """Wait for the answer for as long as the instance lives."""
