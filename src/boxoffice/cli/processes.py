@@ -43,7 +43,7 @@ def serve(
     signals = StopSignals(lambda: None)
     signals.install()
     try:
-        with serving.listen(known.host, known.port) as listener:
+        with serving.listen(known.host, known.port) as listener, starting.telling_zipkin(process, known):
             peers = Peers(peer_urls(known))
             app = import_module(f"boxoffice.apps.{process}").create(known, peers)
             peers.attach(process, app)  # what it asks of itself (identity: its keys) takes no way over the network

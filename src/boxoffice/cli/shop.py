@@ -84,6 +84,7 @@ class Shop:
 
     def _serve(self, listener: socket.socket, settings: Any, address: str) -> None:
         from boxoffice.apps import all as everything
+        from boxoffice.apps.starting import telling_zipkin
         from boxoffice.cli import welcome
         from boxoffice.runtime.peers import Peers
         from boxoffice.runtime.telemetry import configure_logging
@@ -101,10 +102,11 @@ class Shop:
             console.done(f"Up in {time.monotonic() - self._started:.1f} s")
             console.out.print(welcome.box(settings, self.folder.path))
 
-        serve(
-            app, listener, signals=self._signals, running=app.running, watch=self._engines.broken,
-            prepare=prepare, when_up=when_up,
-        )  # fmt: skip
+        with telling_zipkin("all", settings):
+            serve(
+                app, listener, signals=self._signals, running=app.running, watch=self._engines.broken,
+                prepare=prepare, when_up=when_up,
+            )  # fmt: skip
         console.done("Finished what was going on")
 
     def _is_demo(self) -> bool:

@@ -38,6 +38,10 @@ class Settings:
     port: int = _setting("Port to listen on.", 8000)
     log_level: str = _setting("debug, info, warning or error.", "info")
     log_human: bool = _setting("Log lines for people instead of JSON.", default=False)
+    zipkin_url: str = _setting("Zipkin's address, such as http://zipkin:9411; spans are sent there. Empty: none.", "")
+    trace_share: float = _setting(
+        "Of the traces that begin here, the share whose spans are kept (0 to 1); a caller's own decision is kept.", 1.0
+    )
     demo: bool = _setting("Demo profile: well-known demo accounts, simulators and the mailbox page.", default=False)
 
     identity_database_url: str = _setting("PostgreSQL URL of identity.", "", secret=True)
@@ -144,6 +148,8 @@ class Settings:
         found.extend(self._complaints_of_engines())
         if not 1 <= self.token_minutes <= 10:  # noqa: PLR2004 - contract: at most 10 minutes
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
+        if not 0 <= self.trace_share <= 1:
+            found.append(f"{env_name('trace_share')}: {self.trace_share} is no share from 0 to 1")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:
             found.append(f"{env_name('log_level')}: {self.log_level!r} is none of debug, info, warning, error")
         found.extend(

@@ -13,8 +13,8 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from boxoffice.runtime.uuids import drawn
 
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-"""W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header."""
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+"""W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header: trace, span, flags."""
 
 SECRET_KEYS = re.compile(r"pass|secret|token|authori[sz]ation|cookie|signature|barcode|api.?key", re.IGNORECASE)
 EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
@@ -49,6 +49,14 @@ MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and 
 HOLDS_TOGETHER = Histogram(
     "boxoffice_holds_together", "Requests that one call to the database decided.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
+FACTS = Counter("boxoffice_facts_total", "Facts on their way to the bus, by type; one may be counted twice.", ["type"])
+HOLDS_OPEN = Gauge("boxoffice_holds_open", "Orders that are held now, as the last look at them found.")
+UPSTREAM = Counter(
+    "boxoffice_upstream_failures_total",
+    "Calls from the gateway that a service did not answer.",
+    ["upstream", "outcome"],
+)
+SPANS = Counter("boxoffice_spans_total", "Spans that were kept, by what became of them.", ["outcome"])
 JOBS = Counter("boxoffice_job_runs_total", "Runs of background jobs, by outcome.", ["job", "outcome"])
 AUDIT_FINDINGS = Gauge(
     "boxoffice_audit_findings", "Records that break a rule of the sale, by rule; 0 is right.", ["rule"]
@@ -67,6 +75,11 @@ def begin_trace(traceparent: str | None) -> str:
     value = f"00-{trace_id}-{drawn():016x}-01"
     _trace.set(value)
     return value
+
+
+def resume_trace(traceparent: str | None) -> None:
+    """Say in which trace, and under which span of it, things are done from here on."""
+    _trace.set(traceparent)
 
 
 def current_trace() -> str | None:

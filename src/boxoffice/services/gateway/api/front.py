@@ -12,7 +12,8 @@ from typing import Any
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime.limits import Limiter, Rate, Verdict
-from boxoffice.runtime.telemetry import REQUESTS, begin_trace
+from boxoffice.runtime.telemetry import REQUESTS, begin_trace, current_trace
+from boxoffice.runtime.tracing import begin_call, end_call
 from boxoffice.services.gateway.api.answers import SERVICE, refuse
 from boxoffice.services.gateway.api.bodies import read_body, replay
 from boxoffice.services.gateway.api.pages import Page, Pages
@@ -64,7 +65,12 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        trace = begin_trace((find(scope["headers"], b"traceparent") or b"").decode("latin-1"))
+        given = (find(scope["headers"], b"traceparent") or b"").decode("latin-1")
+        if scope["type"] == "http":
+            span = begin_call(SERVICE, scope["method"], given)
+            trace = current_trace() or ""
+        else:  # a WebSocket is no span: it may last for hours
+            span, trace = None, begin_trace(given)
         started, status, route = time.perf_counter(), 0, UNMATCHED
 
         async def noting(message: dict[str, Any]) -> None:
@@ -83,6 +89,8 @@ class Gateway:
         finally:
             seconds = time.perf_counter() - started
             REQUESTS.labels(SERVICE, scope.get("method", "WS"), route, str(status)).observe(seconds)
+            if span is not None:
+                end_call(span, scope["method"], route, status)
 
     async def _serve(self, scope: dict[str, Any], receive: Any, send: Any, trace: str) -> str:
         page = self._own_page(scope)

@@ -11,7 +11,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
-from boxoffice.runtime.telemetry import log
+from boxoffice.runtime.telemetry import UPSTREAM, log
 from boxoffice.services.gateway.domain.headers import Header, find_all, outward
 from boxoffice.services.gateway.domain.refusals import ServiceAwayError
 from boxoffice.services.gateway.domain.retries import RetryBudget, may_repeat
@@ -97,6 +97,7 @@ class Upstream:
             reached = not isinstance(error, NOT_REACHED)
             if not may_repeat(request.method, reached=reached) or not self._budget.spend():
                 raise self._away(error) from error
+            UPSTREAM.labels(self.name, "retried").inc()
             _log.warning("upstream.retried", upstream=self.name, error=type(error).__name__)
         await asyncio.sleep(random.uniform(0, RETRY_PAUSE_S))  # noqa: S311 - spreads retries, hides nothing
         try:
@@ -105,6 +106,7 @@ class Upstream:
             raise self._away(error) from error
 
     def _away(self, error: Exception) -> ServiceAwayError:
+        UPSTREAM.labels(self.name, "away").inc()
         _log.warning("upstream.away", upstream=self.name, error=type(error).__name__)
         return ServiceAwayError(f"The {self.name} service cannot be reached.", retryAfterSeconds=2)
 

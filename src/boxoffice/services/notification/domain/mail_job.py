@@ -85,6 +85,8 @@ class DueMail:
     too_late: bool
     created_at: datetime
     contact: Contact | None
+    trace: str | None = None
+    """The ``traceparent`` under which it was asked for."""
 
 
 def pause_s(attempts: int, spread: float) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.telemetry import log
+from boxoffice.runtime.tracing import doing
 from boxoffice.services.notification.domain.mail_job import DueMail, JobState, pause_s
 from boxoffice.services.notification.providers.letters import UnreachableAddressError
 from boxoffice.services.notification.providers.smtp import MailDelayedError, MailRefusedError, MailServer
@@ -48,6 +49,11 @@ async def send_due_mails(post: Post) -> int:
 
 
 async def _send(post: Post, mail: DueMail) -> None:
+    with doing(f"mail {mail.template.value}", parent=mail.trace):
+        await _try(post, mail)
+
+
+async def _try(post: Post, mail: DueMail) -> None:
     if mail.contact is not None and mail.contact.erased:
         await _end(post, mail, JobState.DROPPED)
     elif mail.too_late:
@@ -61,7 +67,8 @@ async def _send(post: Post, mail: DueMail) -> None:
 async def _deliver(post: Post, mail: DueMail) -> None:
     try:
         written = await asyncio.to_thread(write_letter, mail, post.sender)
-        await post.server.send(written.content, sender=post.sender.address, recipient=written.recipient)
+        with doing("hand mail in", kind="client", peer="smtp"):
+            await post.server.send(written.content, sender=post.sender.address, recipient=written.recipient)
     except (MailRefusedError, UnreachableAddressError) as error:
         _log.warning("mail.refused", job=str(mail.job_id), template=mail.template.value, error=str(error))
         await _end(post, mail, JobState.UNDELIVERABLE, str(error))
