@@ -17,7 +17,7 @@ connectors = typer.Typer(no_args_is_help=True, help="Debezium's connectors, whic
 
 SERVICES = ("identity", "catalog", "sales")
 """Those that tell something."""
-READY_S = 60.0
+READY_S = 600.0
 NEEDS = ("connect_url", "bus_url")
 
 

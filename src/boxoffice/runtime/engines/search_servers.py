@@ -32,7 +32,7 @@ Kind = Literal["opensearch", "elasticsearch"]
 JAVA_AT_LEAST = 21
 HEAP = "256m"
 """Enough for some ten thousand events; the process takes about 460 MB with it."""
-READY_S = 300.0
+READY_S = 600.0
 """20 seconds alone on two cores; a busy machine may need minutes."""
 STOP_S = 30.0
 PROBE_S = 2.0
@@ -56,6 +56,13 @@ class SearchServer:
         """What ``BOXOFFICE_SEARCH_ENGINE_URL`` takes."""
         return f"{self.kind}+http://{LOOPBACK}:{self.port}"
 
+    def wait_ready(self) -> None:
+        """Wait until it answers.
+
+        :raises EngineFailedError: when it does not.
+        """
+        self.process.wait_until(lambda: _answers(self.port), seconds=READY_S)
+
     def stop(self) -> None:
         """Write everything and end."""
         self.process.stop(seconds=STOP_S)
@@ -72,7 +79,7 @@ def home(kind: Kind, *, say: Callable[[str], None] = print) -> Path:
 
     :raises EngineError: when they cannot be fetched.
     """
-    archive = fetched(lock("search"), say=say) / _archive(kind)
+    archive = fetched(lock("search"), say=say, only=f"{kind}-") / _archive(kind)
     folder = archive.parent
     target = folder / archive.stem
     if not target.exists():
@@ -82,6 +89,17 @@ def home(kind: Kind, *, say: Callable[[str], None] = print) -> Path:
         except OSError as error:
             raise from_os_error(error, doing=f"unpacking {archive.name}") from error
     return target
+
+
+def start(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], None] = print) -> SearchServer:
+    """Begin to start a server whose data, logs and settings are in ``folder``; ``wait_ready`` is yours.
+
+    :raises EngineError: when it cannot be fetched, or there is no Java for it.
+    """
+    programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
+    folder.mkdir(parents=True, exist_ok=True)
+    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
+    return _start(kind, programs, runtime, folder, log=log)
 
 
 def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], None] = print) -> SearchServer:
@@ -106,7 +124,7 @@ def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], Non
 
 def _wait(server: SearchServer) -> None:
     try:
-        server.process.wait_until(lambda: _answers(server.port), seconds=READY_S)
+        server.wait_ready()
     except BaseException:
         server.process.kill()
         raise
