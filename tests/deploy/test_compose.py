@@ -32,7 +32,7 @@ GIVEN = {
     "BOXOFFICE_PUBLIC_URL": "https://tickets.example.org",
 }
 ENGINES = ("postgres", "valkey")
-WATCHERS = ("prometheus", "grafana")
+WATCHERS = ("prometheus", "zipkin", "grafana")
 CARRIERS = ("kafka", "connect", "connectors")
 ON_THE_BUS = {name for name in PROCESSES if "bus_url" in MAY_HAVE[name]}
 WITH_AN_OUTBOX = {name for name in PROCESSES if "outbox_carrier" in MAY_HAVE[name]}
@@ -139,7 +139,8 @@ class TestServices:
 
 class TestKafka:
     def test_is_told_by_a_file_that_sets_nothing_else(self) -> None:
-        assert set(env_file(ENV_FULL)) == {"BOXOFFICE_BUS_URL", "BOXOFFICE_OUTBOX_CARRIER"} <= variables(TEXT)
+        told = {"BOXOFFICE_BUS_URL", "BOXOFFICE_OUTBOX_CARRIER", "BOXOFFICE_ZIPKIN_URL"}
+        assert set(env_file(ENV_FULL)) == told <= variables(TEXT)
 
     @pytest.mark.parametrize("process", PROCESSES)
     def test_is_the_bus_of_those_that_use_one(self, full: dict[str, Any], process: str) -> None:
@@ -147,11 +148,12 @@ class TestKafka:
         check_needs(process, settings)
         assert settings.bus_url == ("kafka://kafka:9092" if process in ON_THE_BUS else "")
         assert settings.outbox_carrier == ("connect" if process in WITH_AN_OUTBOX else "relay")
+        assert settings.zipkin_url == "http://zipkin:9411"
 
     @pytest.mark.parametrize("process", PROCESSES)
     def test_is_left_out_without_that_file(self, services: dict[str, Any], process: str) -> None:
         settings = load({name: str(value) for name, value in services[process]["environment"].items()})
-        assert (settings.bus_url, settings.outbox_carrier) == ("", "relay")
+        assert (settings.bus_url, settings.outbox_carrier, settings.zipkin_url) == ("", "relay", "")
 
     def test_connectors_are_applied_with_all_that_takes(self, full: dict[str, Any]) -> None:
         service = full["connectors"]
@@ -178,6 +180,8 @@ class TestKafka:
         kafka, debezium = re.findall(r"\d+\.\d+\.\d+", first)
         assert full["kafka"]["image"] == f"apache/kafka:{kafka}"
         assert full["connect"]["image"] == f"quay.io/debezium/connect:{debezium}.Final"
+        [zipkin] = re.findall(r"zipkin-server-(\d+\.\d+\.\d+)-exec", lock("zipkin").read_text())
+        assert full["zipkin"]["image"] == f"openzipkin/zipkin:{zipkin}"
 
 
 class TestNetwork:

@@ -148,6 +148,7 @@ class TestImage:
         assert list((packages / "boxoffice_migrations" / "sales" / "versions").glob("*.py"))
         assert list((packages / "boxoffice_data" / "halls").glob("*.json"))
         assert (packages / "boxoffice_connect" / "outbox.json").is_file()
+        assert (packages / "boxoffice_prometheus" / "alerts.yaml").is_file()
 
     def test_leaves_the_embedded_engines_and_the_tests_tools_out(self, installed: Path) -> None:
         [packages] = installed.glob("lib/python*/site-packages")
