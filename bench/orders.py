@@ -14,7 +14,7 @@ CONNECTIONS, THEIR_CONNECTIONS = 40, 16
 SEATS = 60_000
 SECONDS, WARM_UP_S = 8.0, 2.0
 """pretix makes some ten orders a second: in a shorter round its p99 would be of forty orders."""
-ROUNDS = 2
+ROUNDS = 3
 ORDERED = frozenset({"ordered"})
 BUSY = "409"
 """pretix's answer to an order that waited too long for its lock; not an order, so not counted as one."""

@@ -21,6 +21,7 @@ from boxoffice.runtime import settings
 ROOT = Path(__file__).parents[1]
 BODIES = {
     catalog.TOPIC: catalog.EventFact,
+    catalog.ROWS_TOPIC: catalog.RowChange,
     identity.TOPIC: identity.UserFact,
     identity.MAIL_TOPIC: identity.MailRequest,
     sales.ORDER_TOPIC: sales.OrderFact,

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 import pytest_socket
@@ -12,10 +13,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.engines import Engines, running_engines
 from tests.support.kafka import running_kafka
+from tests.support.mongodb import running_mongodb
+from tests.support.search_engines import SearchEngines
 from tests.support.tokens import TokenFactory
 
 from boxoffice.runtime import database
 from boxoffice.runtime.engines.kafka import Kafka
+from boxoffice.runtime.engines.mongodb import MongoServer
 
 UNIT = Path(__file__).parent / "unit"
 
@@ -54,6 +58,25 @@ def engines() -> Iterator[Engines]:
 def kafka_server() -> Iterator[Kafka]:
     with running_kafka() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def search_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngines]:
+    engines = SearchEngines(tmp_path_factory.mktemp("search"))
+    yield engines
+    engines.close()
+
+
+@pytest.fixture(scope="session")
+def mongodb_server() -> Iterator[MongoServer]:
+    with running_mongodb() as server:
+        yield server
+
+
+@pytest.fixture
+def mongodb_url(mongodb_server: MongoServer) -> str:
+    """A database of its own on the server of this worker."""
+    return mongodb_server.url.rpartition("/")[0] + f"/test_{uuid4().hex}"
 
 
 @pytest.fixture

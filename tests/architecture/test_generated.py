@@ -36,6 +36,6 @@ class TestGeneratedPages:
             str(path.relative_to(ROOT))
             for folder in ("docs/state-machines", "schemas")
             for path in (ROOT / folder).rglob("*")
-            if path.is_file()
+            if path.is_file() and ROOT / "schemas" / "released" not in path.parents  # kept as they were
         }
         assert there <= set(pages)

@@ -32,10 +32,11 @@ GIVEN = {
     "BOXOFFICE_PUBLIC_URL": "https://tickets.example.org",
 }
 ENGINES = ("postgres", "valkey")
-WATCHERS = ("prometheus", "grafana")
+WATCHERS = ("prometheus", "zipkin", "grafana")
 CARRIERS = ("kafka", "connect", "connectors")
+KEEPERS = ("mongodb",)
 ON_THE_BUS = {name for name in PROCESSES if "bus_url" in MAY_HAVE[name]}
-WITH_AN_OUTBOX = {name for name in PROCESSES if "outbox_carrier" in MAY_HAVE[name]}
+TOLD_THE_CARRIER = {name for name in PROCESSES if "outbox_carrier" in MAY_HAVE[name]}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,8 @@ def services() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def full() -> dict[str, Any]:
     """The services as ``deploy/compose.full.env`` makes them."""
-    found: dict[str, Any] = compose({**GIVEN, **env_file(ENV_FULL), "CDC_PASSWORD": "of-this-test"})["services"]
+    known = {**GIVEN, "CDC_PASSWORD": "of-this-test", "MONGODB_PASSWORD": "ofthistest"}
+    found: dict[str, Any] = compose({**known, **env_file(ENV_FULL, known)})["services"]
     return found
 
 
@@ -73,7 +75,7 @@ class TestCompose:
 
     def test_the_full_profile_adds_what_watches_and_kafka(self, services: dict[str, Any]) -> None:
         full = {name for name, service in services.items() if "full" in service["profiles"]}
-        assert full == set(services) == {*PROCESSES, *ENGINES, "migrate", *WATCHERS, *CARRIERS}
+        assert full == set(services) == {*PROCESSES, *ENGINES, "migrate", *WATCHERS, *CARRIERS, *KEEPERS}
 
     def test_the_example_lists_what_must_be_set_and_sets_nothing(self) -> None:
         lines = [line for line in ENV_EXAMPLE.read_text().splitlines() if line and not line.startswith("#")]
@@ -139,19 +141,21 @@ class TestServices:
 
 class TestKafka:
     def test_is_told_by_a_file_that_sets_nothing_else(self) -> None:
-        assert set(env_file(ENV_FULL)) == {"BOXOFFICE_BUS_URL", "BOXOFFICE_OUTBOX_CARRIER"} <= variables(TEXT)
+        told = {"BOXOFFICE_BUS_URL", "BOXOFFICE_OUTBOX_CARRIER", "BOXOFFICE_ZIPKIN_URL"}
+        assert told <= set(env_file(ENV_FULL)) <= variables(TEXT)
 
     @pytest.mark.parametrize("process", PROCESSES)
     def test_is_the_bus_of_those_that_use_one(self, full: dict[str, Any], process: str) -> None:
         settings = load({name: str(value) for name, value in full[process]["environment"].items()})
         check_needs(process, settings)
         assert settings.bus_url == ("kafka://kafka:9092" if process in ON_THE_BUS else "")
-        assert settings.outbox_carrier == ("connect" if process in WITH_AN_OUTBOX else "relay")
+        assert settings.outbox_carrier == ("connect" if process in TOLD_THE_CARRIER else "relay")
+        assert settings.zipkin_url == "http://zipkin:9411"
 
     @pytest.mark.parametrize("process", PROCESSES)
     def test_is_left_out_without_that_file(self, services: dict[str, Any], process: str) -> None:
         settings = load({name: str(value) for name, value in services[process]["environment"].items()})
-        assert (settings.bus_url, settings.outbox_carrier) == ("", "relay")
+        assert (settings.bus_url, settings.outbox_carrier, settings.zipkin_url) == ("", "relay", "")
 
     def test_connectors_are_applied_with_all_that_takes(self, full: dict[str, Any]) -> None:
         service = full["connectors"]
@@ -178,6 +182,32 @@ class TestKafka:
         kafka, debezium = re.findall(r"\d+\.\d+\.\d+", first)
         assert full["kafka"]["image"] == f"apache/kafka:{kafka}"
         assert full["connect"]["image"] == f"quay.io/debezium/connect:{debezium}.Final"
+        [zipkin] = re.findall(r"zipkin-server-(\d+\.\d+\.\d+)-exec", lock("zipkin").read_text())
+        assert full["zipkin"]["image"] == f"openzipkin/zipkin:{zipkin}"
+
+
+class TestMongodb:
+    URL = "mongodb://boxoffice:ofthistest@mongodb:27017/boxoffice?authSource=admin"
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_told_to_those_that_can_use_it(self, full: dict[str, Any], process: str) -> None:
+        settings = load({name: str(value) for name, value in full[process]["environment"].items()})
+        assert settings.mongodb_url == (self.URL if "mongodb_url" in MAY_HAVE[process] else "")
+        assert settings.log_archive_url == self.URL
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_left_out_without_that_file(self, services: dict[str, Any], process: str) -> None:
+        settings = load({name: str(value) for name, value in services[process]["environment"].items()})
+        assert (settings.mongodb_url, settings.log_archive_url) == ("", "")
+
+    def test_is_waited_for_by_notification_where_it_is(self, full: dict[str, Any]) -> None:
+        assert full["notification"]["depends_on"]["mongodb"] == {"condition": "service_healthy", "required": False}
+        assert full["mongodb"]["profiles"] == ["full"]
+        assert full["mongodb"]["healthcheck"]["test"][1] == "mongosh"
+
+    def test_lets_nobody_in_without_a_password(self, full: dict[str, Any]) -> None:
+        assert full["mongodb"]["environment"]["MONGO_INITDB_ROOT_PASSWORD"] == "ofthistest"
+        assert "${MONGO_INITDB_ROOT_PASSWORD:?" in full["mongodb"]["entrypoint"][-1]
 
 
 class TestNetwork:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("edge")
 ANSWERS = {
     "/public": [("Cache-Control", PUBLIC), ("Vary", "Authorization")],
     "/page": [("Cache-Control", "public, max-age=30, stale-while-revalidate=120"), ("Vary", "Cookie")],
+    "/file": [("Cache-Control", "public, max-age=31536000, immutable"), ("Vary", "Accept-Encoding")],
     "/found": [("Cache-Control", CACHE)],
     "/house": [("Cache-Control", LIVE)],
     "/private": [("Cache-Control", PRIVATE)],
@@ -58,9 +59,23 @@ class TestCache:
         first, second = bodies(edge, path)
         assert first == second
 
-    def test_varnish_keeps_one_page_for_all_who_have_no_session_nginx_one_for_every_cookie(self, edge: Edge) -> None:
+    def test_keeps_one_page_for_all_who_have_no_session_whatever_other_cookies_they_have(self, edge: Edge) -> None:
         first, second = (bodies(edge, "/page", times=1, headers={"Cookie": f"seen={word}"}) for word in ("yes", "no"))
-        assert (first == second) is (edge.name == "varnish")
+        assert first == second
+
+    def test_gives_nobody_a_compressed_answer_who_cannot_read_it(self, edge: Edge) -> None:
+        zipped, plain = (
+            bodies(edge, "/file", times=1, headers={"Accept-Encoding": accepted})
+            for accepted in ("gzip, br", "identity")
+        )
+        again = bodies(edge, "/file", times=1, headers={"Accept-Encoding": "br;q=1.0, gzip;q=0.8"})
+        asked = [headers.get("accept-encoding", "") for _, path, headers in edge.upstream.seen if path == "/file"]
+        if edge.name == "nginx":
+            assert zipped == again != plain
+            assert asked == ["gzip", ""]
+        else:  # Varnish asks for compressed answers only, and unpacks them itself
+            assert zipped == again == plain
+            assert asked == ["gzip"]
 
     @pytest.mark.parametrize("path", ["/private", "/personal", "/aged", "/cookie", "/silent"])
     def test_keeps_nothing_else(self, edge: Edge, path: str) -> None:

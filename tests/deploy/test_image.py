@@ -147,7 +147,8 @@ class TestImage:
         [packages] = installed.glob("lib/python*/site-packages")
         assert list((packages / "boxoffice_migrations" / "sales" / "versions").glob("*.py"))
         assert list((packages / "boxoffice_data" / "halls").glob("*.json"))
-        assert (packages / "boxoffice_connect" / "outbox.json").is_file()
+        assert {one.name for one in (packages / "boxoffice_connect").iterdir()} >= {"outbox.json", "events.json"}
+        assert (packages / "boxoffice_prometheus" / "alerts.yaml").is_file()
 
     def test_leaves_the_embedded_engines_and_the_tests_tools_out(self, installed: Path) -> None:
         [packages] = installed.glob("lib/python*/site-packages")

@@ -11,15 +11,16 @@ from kubernetes_validate.utils import validate
 from tests.support.deploy import DEPLOY, KUBERNETES, ROOT, Document, manifests, of_kind, patched, values
 
 from boxoffice.apps import PROCESSES
-from boxoffice.apps.starting import MAY_HAVE, NEEDS, check_needs
+from boxoffice.apps.starting import EACH, MAY_HAVE, NEEDS, check_needs
 from boxoffice.cli.serving import GRACE_S
 from boxoffice.runtime.embedded.engines import SERVICES as DATABASES
 from boxoffice.runtime.settings import PREFIX, Settings, env_name, load
 
 VERSIONS = ("1.33", "1.35", "1.37")
 KAFKA = KUBERNETES / "components" / "kafka"
+MONGODB = KUBERNETES / "components" / "mongodb"
 KUSTOMIZATIONS = sorted(DEPLOY.rglob("kustomization.yaml"))
-SECRET_WORDS = ("PASSWORD", "SECRET", "DATABASE_URL", "REDIS_URL", "KEY_PEM")
+SECRET_WORDS = ("PASSWORD", "SECRET", "DATABASE_URL", "REDIS_URL", "KEY_PEM", "MONGODB_URL", "ARCHIVE_URL")
 
 
 def pod(document: Document) -> Document:
@@ -193,6 +194,40 @@ class TestKafka:
 
     def test_nothing_of_it_is_there_without_it(self) -> None:
         assert not [name for name, one in of_kind("Deployment").items() if env_name("bus_url") in environment(one)]
+
+
+@pytest.fixture(scope="module")
+def with_it() -> dict[str, Document]:
+    """The processes with MongoDB's component."""
+    return patched(of_kind("Deployment"), MONGODB)
+
+
+class TestMongodb:
+    @pytest.mark.parametrize("version", VERSIONS)
+    def test_makes_valid_manifests(self, with_it: dict[str, Document], version: str) -> None:
+        for document in with_it.values():
+            validate(document, version, strict=True)
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_told_to_those_that_can_use_it_by_reference(self, with_it: dict[str, Document], process: str) -> None:
+        given = {
+            name
+            for name, taken in environment(with_it[process]).items()
+            if taken == {"secretKeyRef": {"name": "boxoffice-mongodb", "key": "url"}}
+        }
+        wanted = {name for name in ("mongodb_url", "log_archive_url") if name in (*MAY_HAVE[process], *EACH)}
+        assert given == {env_name(name) for name in wanted}
+
+    @pytest.mark.parametrize("process", PROCESSES)
+    def test_is_reached_by_those(self, with_it: dict[str, Document], process: str) -> None:
+        labels = with_it[process]["spec"]["template"]["metadata"]["labels"]
+        [rule] = of_kind("NetworkPolicy", MONGODB)["to-mongodb"]["spec"]["egress"]
+        assert labels["uses-mongodb"] == "true"
+        assert rule["ports"] == [{"protocol": "TCP", "port": 27017}]
+
+    def test_nothing_of_it_is_there_without_it(self) -> None:
+        for one in of_kind("Deployment").values():
+            assert not {env_name("mongodb_url"), env_name("log_archive_url")} & set(environment(one))
 
 
 class TestMigration:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.evidence.__main__ import EVIDENCE, ROOT, machine
-from tests.machine import carrying
+from tests.machine import carrying, degrading, restoring, searching, whole
 
 from boxoffice.runtime.telemetry import configure_logging
 
@@ -38,7 +38,9 @@ class Part(Protocol):
         """Say each figure that is not what it should be."""
 
 
-PARTS: Mapping[str, Part] = {"carrying": carrying}
+PARTS: Mapping[str, Part] = {
+    "whole": whole, "carrying": carrying, "searching": searching, "degrading": degrading, "restoring": restoring,
+}  # fmt: skip
 PLAN = (
     "engines_started", "journeys_passed", "outbox_records", "missing", "effects_twice", "inversions", "relevance_tantivy",
     "relevance_opensearch", "relevance_elasticsearch", "cache_hit_share", "restore_points", "rpo_seconds", "rto_seconds",

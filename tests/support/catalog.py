@@ -1,14 +1,19 @@
 """The catalog as a test drives it: its API as somebody, its database, and peers that trust the test's own tokens."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
+from tests.support.tasks import in_own_task
 from tests.support.tokens import TokenFactory
 
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.peers import Peers
+from boxoffice.runtime.settings import Settings
+from boxoffice.services.catalog.app import build
 
 
 class TrustingPeers(Peers):
@@ -81,3 +86,14 @@ class Catalog:
             str(event_id),
         )
         return [dict(record) for record in records]
+
+
+@asynccontextmanager
+async def running_catalog(url: str, redis_url: str, tokens: TokenFactory) -> AsyncIterator[Catalog]:
+    """The service as its process runs it, on a database."""
+    peers = TrustingPeers(tokens)
+    app = build(Settings(catalog_database_url=url, redis_url=redis_url), peers)
+    peers.attach("catalog", app)
+    async with in_own_task(app.lifespan()), Database.open(url, size=3) as database:
+        yield Catalog(database=database, peers=peers, tokens=tokens)
+        await peers.close()

@@ -82,10 +82,11 @@ def _interpolated(node: Any, environment: Mapping[str, str]) -> Any:
     return interpolate(node, environment) if isinstance(node, str) else node
 
 
-def env_file(path: Path) -> dict[str, str]:
-    """Read a file of variables as ``--env-file`` does."""
+def env_file(path: Path, before: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Read a file of variables as ``--env-file`` does, where the files ``before`` it set some that it uses."""
     lines = [line for line in path.read_text().splitlines() if line and not line.startswith("#")]
-    return dict(line.split("=", 1) for line in lines)
+    found = dict(line.split("=", 1) for line in lines)
+    return {name: interpolate(value, {**(before or {}), **found}) for name, value in found.items()}
 
 
 @cache

@@ -26,6 +26,8 @@ EVENT = EventSummary(
     venue_location="10 Lincoln Center Plaza, New York",
 )
 RING = KeyRing.generate()
+WISH = {"receiveEmail": True, "receiveSms": False, "receivePushNotifications": False, "preferredLanguage": "en"}
+"""The preferences of somebody who never chose, as the API tells them."""
 
 
 def ticket(place: int, *, ring: KeyRing = RING) -> OrderTicket:

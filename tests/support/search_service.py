@@ -21,6 +21,7 @@ from boxoffice.runtime.bus import StreamBus
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search.app import build
+from boxoffice.services.search.providers.shelf import Shelf
 
 PATIENCE_S = 30.0
 
@@ -54,7 +55,8 @@ def _answer(fact: EventFact, version: int) -> dict[str, Any]:
         "endTime": fact.ends_at, "timeZone": fact.venue.time_zone, "availableSeats": None,
         "venue": {
             "id": fact.venue.venue_id, "name": fact.venue.name, "location": fact.venue.location,
-            "timeZone": fact.venue.time_zone, "city": fact.venue.city,
+            "timeZone": fact.venue.time_zone, "city": fact.venue.city, "latitude": fact.venue.latitude,
+            "longitude": fact.venue.longitude,
         },
         "category": {"id": fact.category_id, "name": fact.category}, "status": fact.status, "onSale": False,
         "currency": fact.currency, "limitPerCustomer": 8, "holdMinutes": 20, "refundPolicy": fact.refund_policy,
@@ -79,6 +81,7 @@ def told(fact: EventFact | SaleFact, version: int) -> Envelope:
 @dataclass
 class Running:
     client: httpx.AsyncClient
+    shelf: Shelf
 
     async def search(self, **asked: Any) -> dict[str, Any]:
         answer = await self.client.get("/api/v1/search", params=asked)
@@ -94,7 +97,7 @@ class Running:
 async def running(settings: Settings, stand_in: StandInCatalog) -> AsyncIterator[Running]:
     app = build(settings, peers(stand_in))
     async with app.lifespan(), httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        yield Running(client)
+        yield Running(client, app.state.shelf)
 
 
 def peers(stand_in: StandInCatalog) -> Peers:
@@ -108,10 +111,10 @@ async def publish(bus: StreamBus, envelopes: Sequence[Envelope]) -> None:
         assert await bus.publish(envelopes[start : start + 500], mark=("test", "0"), after=await bus.mark("test"))
 
 
-async def until(holds: Callable[[], Awaitable[bool]], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+async def until(holds: Callable[[], Awaitable[bool]], what: str, *, seconds: float = PATIENCE_S) -> None:
+    deadline = time.monotonic() + seconds
     while not await holds():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
         await asyncio.sleep(0.05)
 
 

@@ -37,6 +37,7 @@ class Shop:
     concerts: int = 6
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    ready_s: float = READY_S
 
     @property
     def url(self) -> str:
@@ -57,7 +58,7 @@ class Shop:
             self.process = subprocess.Popen(
                 self.command(), stdout=out, stderr=out, env={**os.environ, **self.environment}, start_new_session=True
             )
-        deadline = time.monotonic() + READY_S
+        deadline = time.monotonic() + self.ready_s
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 raise AssertionError(f"the shop ended with {self.process.returncode}:\n{self.log.read_text()[-4000:]}")
@@ -67,7 +68,7 @@ class Shop:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        raise AssertionError(f"the shop is not ready after {READY_S} s:\n{self.log.read_text()[-4000:]}")
+        raise AssertionError(f"the shop is not ready after {self.ready_s} s:\n{self.log.read_text()[-4000:]}")
 
     def family(self) -> list[psutil.Process]:
         """The shop's process and every descendant."""

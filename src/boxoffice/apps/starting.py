@@ -3,13 +3,14 @@
 Who starts a process that cannot work hears it at once, in one sentence, and not from its first visitor.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Self
 
 from boxoffice.apps import PROCESSES
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import BadSettingsError, Settings, env_name
+from boxoffice.runtime.tracing import recording
 
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "identity": ("identity_database_url", "redis_url"),
@@ -37,13 +38,13 @@ MAY_HAVE: Mapping[str, tuple[str, ...]] = {
     "tickets": ("database_pool_size",),
     "bookings": ("database_pool_size", *OUTBOX, *PAYPAL),
     "payments": ("database_pool_size", *PAYPAL),
-    "search": BUS,
-    "notification": ("smtp_host", "smtp_port", "database_pool_size", *BUS),
+    "search": (*BUS, "outbox_carrier", "search_cache", "search_engine_url", "search_patience_ms"),
+    "notification": ("smtp_host", "smtp_port", "database_pool_size", "mongodb_url", *BUS),
     "storefront": ("session_secret", "demo"),
     "gateway": ("redis_url", "demo", "mailbox_url", *(f"{name}_url" for name in PROCESSES if name != "gateway")),
 }
 """What a process can do without, and a shop of many processes gives it all the same."""
-EACH = ("public_url", "log_level")
+EACH = ("public_url", "log_level", "log_archive_url", "log_archive_days", "zipkin_url", "trace_share")
 """What every process may be told."""
 
 
@@ -96,6 +97,19 @@ def check_needs(process: str, settings: Settings) -> None:
 
 def _given(settings: Settings, name: str) -> bool:
     return bool(getattr(settings, name) or (name in INSTEAD and getattr(settings, INSTEAD[name])))
+
+
+@contextmanager
+def telling_zipkin(process: str, settings: Settings) -> Iterator[None]:
+    """Send spans to Zipkin while inside, where the settings say so; else do nothing."""
+    if not settings.zipkin_url:
+        yield
+        return
+    from boxoffice.runtime.zipkin import sending  # OpenTelemetry is loaded where it is used
+
+    here = "" if process == "all" else str(process)
+    with sending(settings.zipkin_url, share=settings.trace_share) as recorder, recording(recorder, here):
+        yield
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""``boxoffice connectors``: Debezium's connectors on Kafka Connect."""
+"""``boxoffice connectors``: Debezium's connectors on Kafka Connect, one an outbox and one for the events table."""
 
 import asyncio
 import time
@@ -13,11 +13,13 @@ from boxoffice.cli.exits import CommandError, Exit
 from boxoffice.cli.options import DEFAULT_DATA_DIR, DataDir, SettingsFile
 from boxoffice.runtime.settings import Settings
 
-connectors = typer.Typer(no_args_is_help=True, help="Debezium's connectors, which read the outboxes.")
+connectors = typer.Typer(
+    no_args_is_help=True, help="Debezium's connectors, which read the outboxes and the events table."
+)
 
 SERVICES = ("identity", "catalog", "sales")
 """Those that tell something."""
-READY_S = 60.0
+READY_S = 600.0
 NEEDS = ("connect_url", "bus_url")
 
 
@@ -52,14 +54,14 @@ def apply_all(known: Settings) -> None:
     :raises ConnectRefusedError: when Kafka Connect does not answer or does not take one.
     """
     from boxoffice.runtime.bus import shop_of
-    from boxoffice.runtime.connectors import ConnectApi, outbox_connector
+    from boxoffice.runtime.connectors import ConnectApi, connector, readings
 
-    user = required(known, "cdc_user")
+    user, shop = required(known, "cdc_user"), shop_of(known.bus_url)
     asyncio.run(_prepare(known, user))
     with closing(ConnectApi(required(known, "connect_url"))) as api:
-        for service in SERVICES:
-            url = required(known, f"{service}_database_url")
-            name, configuration = outbox_connector(service, url, user=user, shop=shop_of(known.bus_url))
+        for reading in readings(SERVICES, shop):
+            url = required(known, f"{reading.service}_database_url")
+            name, configuration = connector(reading, url, user=user, shop=shop)
             api.apply(name, configuration)
             console.done(f"{name}: applied")
     _wait(known)
@@ -91,40 +93,40 @@ async def _prepare(settings: Settings, user: str) -> None:
     """Make publications, rights and topics."""
     import asyncpg
 
-    from boxoffice.contracts.messages import catalog, identity, sales
     from boxoffice.runtime import connectors as debezium
     from boxoffice.runtime.bus import shop_of
     from boxoffice.runtime.bus.kafka import KafkaBus, servers_of
+    from boxoffice.runtime.bus.topics import TOPICS
 
-    for service in SERVICES:
-        connection = await asyncpg.connect(required(settings, f"{service}_database_url"))
+    shop = shop_of(settings.bus_url)
+    for reading in debezium.readings(SERVICES, shop):
+        connection = await asyncpg.connect(required(settings, f"{reading.service}_database_url"))
         try:
-            if not await connection.fetchval(debezium.HAS_PUBLICATION, debezium.PUBLICATION):
-                await connection.execute(debezium.MAKE_PUBLICATION)
-            for grant in debezium.GRANTS:
+            if not await connection.fetchval(debezium.HAS_PUBLICATION, reading.publication):
+                await connection.execute(reading.make_publication)
+            for grant in reading.grants:
                 await connection.execute(await connection.fetchval(grant, user))
         finally:
             await connection.close()
-    topics = {catalog.TOPIC, identity.TOPIC, identity.MAIL_TOPIC, sales.ORDER_TOPIC, sales.EVENT_TOPIC}
-    async with KafkaBus(servers_of(settings.bus_url), shop=shop_of(settings.bus_url)) as bus:
-        await bus.make(topics | set(sales.SEED_TOPICS.values()))
+    async with KafkaBus(servers_of(settings.bus_url), shop=shop) as bus:
+        await bus.make(set(TOPICS))
 
 
 async def _look(settings: Settings) -> list[Row]:
     import asyncpg
 
     from boxoffice.runtime.bus import shop_of
-    from boxoffice.runtime.connectors import BEHIND, ConnectApi, outbox_connector, outbox_slot
+    from boxoffice.runtime.connectors import BEHIND, ConnectApi, connector, readings
 
     shop, rows = shop_of(settings.bus_url), list[Row]()
     with closing(ConnectApi(required(settings, "connect_url"))) as api:
-        for service in SERVICES:
-            url = required(settings, f"{service}_database_url")
-            name, _ = outbox_connector(service, url, user=settings.cdc_user, shop=shop)
+        for reading in readings(SERVICES, shop):
+            url = required(settings, f"{reading.service}_database_url")
+            name, _ = connector(reading, url, user=settings.cdc_user, shop=shop)
             state = api.state(name)
             connection = await asyncpg.connect(url)
             try:
-                slot = await connection.fetchrow(BEHIND, outbox_slot(service, shop))
+                slot = await connection.fetchrow(BEHIND, reading.slot)
             finally:
                 await connection.close()
             read, behind = (slot["active"], slot["behind"]) if slot else (False, None)

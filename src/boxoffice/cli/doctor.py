@@ -103,6 +103,13 @@ def _reachable(settings: Settings, *, running: bool) -> Iterator[Finding]:
             yield _database(service, url)
     if settings.redis_url:
         yield _redis(settings.redis_url)
+    if settings.mongodb_url:
+        yield _mongodb(
+            "MongoDB", settings.mongodb_url,
+            advice="preferences cannot be read or changed, and news wait; all other mails go on",
+        )  # fmt: skip
+    if settings.log_archive_url:
+        yield _log_archive(settings.log_archive_url)
     if running or any(getattr(settings, f"{service}_database_url") for service in SERVICES):
         yield _ready(settings.public_url)
     if settings.paypal_api_url:
@@ -145,6 +152,37 @@ def _redis(url: str) -> Finding:
         return Finding(what="Valkey", found=str(error), well=False, advice="is it up, and BOXOFFICE_REDIS_URL right?")
     name = said.get("server_name", "redis")
     return Finding(what="Valkey", found=f"{name} {said.get(f'{name}_version', said['redis_version'])}")
+
+
+def _mongodb(what: str, url: str, *, advice: str) -> Finding:
+    import pymongo
+    from pymongo.errors import PyMongoError
+
+    patience_ms = PROBE_S * 1_000
+    try:
+        with pymongo.MongoClient[dict[str, object]](url, serverSelectionTimeoutMS=patience_ms) as client:
+            said = client.admin.command("buildInfo")
+    except PyMongoError as error:
+        found = type(error).__name__  # its text may have the URL in it, and the URL a password
+        return Finding(what=what, found=found, well=False, advice=f"is it up, the URL right? Meanwhile {advice}")
+    return Finding(what=what, found=f"MongoDB {said['version']}")
+
+
+def _log_archive(url: str) -> Finding:
+    import psycopg2
+
+    from boxoffice.runtime.settings import MONGODB
+
+    what, advice = "log archive", "log records are in the processes' own output only"
+    if url.partition("://")[0] in MONGODB:
+        return _mongodb(what, url, advice=advice)
+    try:
+        connection = psycopg2.connect(url, connect_timeout=PROBE_S)
+    except psycopg2.OperationalError as error:
+        said = str(error).strip()
+        return Finding(what=what, found=said, well=False, advice=f"is it up, the URL right? Meanwhile {advice}")
+    connection.close()
+    return Finding(what=what, found=f"PostgreSQL {connection.server_version // 10_000}")
 
 
 def _ready(public_url: str) -> Finding:

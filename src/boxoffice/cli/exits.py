@@ -5,7 +5,7 @@
 
 from enum import IntEnum
 
-from boxoffice.kernel.errors import DomainError
+from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.embedded import errors as engine
 
 
@@ -31,7 +31,7 @@ class Exit(IntEnum):
 
 MEANINGS = {
     Exit.OK: "Done; also after Ctrl-C or SIGTERM, when everything was finished and stopped.",
-    Exit.FINDINGS: "`audit` or `doctor` found something; it is printed.",
+    Exit.FINDINGS: "`audit`, `doctor`, `backup` or `reconcile` found something; it is printed.",
     Exit.USAGE: "The command line cannot be understood.",
     Exit.BAD_SETTINGS: "Settings that cannot be used; every complaint is printed.",
     Exit.ALREADY_RUNNING: "A shop is running on this data folder already.",
@@ -42,7 +42,7 @@ MEANINGS = {
     Exit.FOLDER_UNUSABLE: "The data folder cannot be read or written.",
     Exit.ENGINE_FAILED: "PostgreSQL, Valkey, Kafka, Kafka Connect or a simulator did not start, or ended by itself.",
     Exit.PART_FAILED: "A service or a connector did not start, or a process of `full` ended by itself.",
-    Exit.UNREACHABLE: "A database, Valkey or another service cannot be reached.",
+    Exit.UNREACHABLE: "A database, Valkey, MongoDB or another service cannot be reached.",
     Exit.REFUSED: "The input was refused; the reason is printed.",
     Exit.INTERRUPTED: "Stopped at once by a second Ctrl-C.",
 }
@@ -62,6 +62,7 @@ ENGINE_CODES: dict[type[Exception], Exit] = {
     engine.NewerFolderError: Exit.NEWER_DATA,
     engine.EngineMissingError: Exit.NO_ENGINE,
     engine.FolderUnusableError: Exit.FOLDER_UNUSABLE,
+    engine.BackupUnusableError: Exit.REFUSED,
     engine.EngineError: Exit.ENGINE_FAILED,
 }
 
@@ -74,7 +75,7 @@ def code_of(error: Exception) -> Exit | None:
         if isinstance(error, kind):
             return code
     if isinstance(error, DomainError):
-        return Exit.REFUSED
+        return Exit.UNREACHABLE if error.category is Category.UNAVAILABLE else Exit.REFUSED
     return _code_of_others(error)
 
 

@@ -1,4 +1,4 @@
-"""``boxoffice full``: the shop as a deployment of many processes with Kafka and Debezium, on one machine."""
+"""``boxoffice full``: the shop as a deployment of many processes with every engine that it can use, on one machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,13 +21,15 @@ def full(
         int | None, typer.Option(min=1, help="Put only so many of the demo's concerts on sale.")
     ] = None,
 ) -> None:
-    """Start the demo as many processes, with Kafka as the bus and Debezium as the outboxes' carrier. Needs Java 17.
+    """Start the demo as many processes on Kafka, Debezium, OpenSearch, Zipkin and Prometheus. Needs Java 21.
 
-    PostgreSQL, Valkey, Kafka, Kafka Connect, the simulators and the nine processes each run as a process of
-    their own on loopback, without containers. Kafka and Connect are fetched once (90 MB). When one of them ends by
-    itself, everything ends and says which. Settings of the environment are not read: this is to look at and to try.
+    PostgreSQL, Valkey, Kafka, Kafka Connect, OpenSearch, Zipkin, Prometheus, the simulators and the nine processes each
+    run as a process of their own on loopback, without containers. Kafka, Connect, OpenSearch and Zipkin are fetched
+    once (370 MB); Prometheus is the system's own. When one of them ends by itself, everything ends and says which.
+    Settings of the environment are not read: this is to look at and to try.
 
-    Not part of it yet: search servers, MongoDB, Zipkin and Prometheus. Search is in process; each process has /metrics.
+    With Java 17 it does without OpenSearch (search is in process then), and without a program named prometheus without
+    Prometheus; the table says so. Not part of it yet: MongoDB.
 
     Exit codes:
     0 stopped when asked ·

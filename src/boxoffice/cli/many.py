@@ -1,7 +1,8 @@
 """A whole shop on one machine, every part a process of its own: engines, Kafka, Debezium, stand-ins, nine processes.
 
-The engines written in Java start first, because they take longest; everything stops in reverse of the way of a message,
-so that what was written is delivered. Whatever happens, no child is left behind.
+A search server, Zipkin and Prometheus run beside them (``beside.py``). The engines written in Java start first, because
+they take longest; everything stops in reverse of the way of a message, so that what was written is delivered. Whatever
+happens, no child is left behind.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ import httpx
 from boxoffice.apps import PROCESSES
 from boxoffice.apps.starting import share_of
 from boxoffice.cli import addresses, connecting, console, demo, stand_ins
+from boxoffice.cli.beside import Beside, memory_mb
 from boxoffice.cli.exits import CommandError, Exit
 from boxoffice.cli.schemas import migrate_all
 from boxoffice.cli.serving import GRACE_S, listen
@@ -31,7 +33,7 @@ from boxoffice.runtime.engines import connect, kafka
 from boxoffice.runtime.engines.java import java
 from boxoffice.runtime.settings import PREFIX, Settings, load
 
-READY_S = 180.0
+READY_S = 600.0
 """Nine processes that start at once take half a minute on two cores that have nothing else to do."""
 STOP_S = GRACE_S + 5.0
 WATCH_S = 0.2
@@ -57,6 +59,7 @@ class ManyProcesses:
         self._engines = Engines(self.folder, {})
         self._kafka: kafka.Kafka | None = None
         self._connect: connect.Connect | None = None
+        self._beside = Beside(self.folder)
         self._stand_ins: list[stand_ins.StandIn] = []
         self._processes: dict[str, child.Child] = {}
         self._urls: dict[str, str] = {}
@@ -78,7 +81,7 @@ class ManyProcesses:
             console.done(f"Up in {time.monotonic() - self._started:.1f} s")
             self._tell(settings)
             self._watch()
-            console.done("Stopping: processes, then Debezium, Kafka and the databases")
+            console.done("Stopping: processes, then what they run on")
         except AskedToStopError:
             console.done("Stopped before it was up")
         finally:
@@ -100,13 +103,14 @@ class ManyProcesses:
         self._urls["gateway"] = f"http://{ports.LOOPBACK}:{self._port}"
 
     def _start(self) -> Settings:
-        with console.step("Start Kafka, Kafka Connect, PostgreSQL and Valkey"):
+        with console.step("Start the engines"):
             known = self._begin()
         settings = load({}, defaults=known)
         with console.step("Bring the databases to this version"):
             migrate_all(settings)
         with console.step("Start the nine processes"):
             _there(self._kafka).wait_ready()
+            self._beside.wait()
             for name in PROCESSES:
                 self._processes[name] = self._serve(name, known)
         self.folder.announce(Running(pid=os.getpid(), address=settings.public_url, settings=told(settings)))
@@ -129,6 +133,9 @@ class ManyProcesses:
             port=self._remembered("connect"), secrets={"CDC_PASSWORD": cdc},
         )  # fmt: skip
         self._engines.begin()
+        for name in PROCESSES:
+            self._urls.setdefault(name, f"http://{ports.LOOPBACK}:{self._remembered(name)}")
+        self._beside.begin(self._remembered, self._urls)
         self._stand_ins.append(
             stand_ins.begin_paypal(self.folder, self._environment, shop=self._urls["gateway"])
         )  # fmt: skip
@@ -138,21 +145,23 @@ class ManyProcesses:
         for one in self._stand_ins:
             one.wait()
             known |= one.settings
-        for name in PROCESSES:
-            self._urls.setdefault(name, f"http://{ports.LOOPBACK}:{self._remembered(name)}")
-        return known | {
-            **{f"{name}_url": url for name, url in self._urls.items()},
-            "public_url": self._urls["gateway"],
-            "bus_url": self._kafka.url,
-            "outbox_carrier": "connect",
-            "connect_url": self._connect.url,
-            "cdc_user": CDC_USER,
-            "database_pool_size": POOL_SIZE,
-            "signing_key_file": str(self.folder.keys / "tokens.pem"),
-            "ticket_key_file": str(self.folder.keys / "tickets.pem"),
-            "search_index_dir": str(self.folder.search),
-            "demo": True,
-        }
+        return (
+            known
+            | self._beside.settings
+            | {
+                **{f"{name}_url": url for name, url in self._urls.items()},
+                "public_url": self._urls["gateway"],
+                "bus_url": self._kafka.url,
+                "outbox_carrier": "connect",
+                "connect_url": self._connect.url,
+                "cdc_user": CDC_USER,
+                "database_pool_size": POOL_SIZE,
+                "signing_key_file": str(self.folder.keys / "tokens.pem"),
+                "ticket_key_file": str(self.folder.keys / "tickets.pem"),
+                "search_index_dir": str(self.folder.search),
+                "demo": True,
+            }
+        )
 
     def _serve(self, name: str, known: dict[str, Any]) -> child.Child:
         place = self.folder.path / "processes" / name
@@ -191,8 +200,7 @@ class ManyProcesses:
 
     def _broken(self) -> Exception | None:
         """Tell who ended by itself, if somebody did."""
-        beside = [one.process for one in (self._kafka, self._connect, *self._stand_ins) if one is not None]
-        for process in beside:
+        for process in self._others():
             if not process.running():
                 return process.failure(f"{process.name} ended by itself")
         for process in self._processes.values():
@@ -201,7 +209,21 @@ class ManyProcesses:
         return self._engines.broken()
 
     def _tell(self, settings: Settings) -> None:
-        console.out.print(addresses.table(settings, self._urls, self.folder))
+        console.out.print(addresses.table(settings, self._urls, self.folder, self._beside, self._memory()))
+
+    def _memory(self) -> dict[str, float]:
+        """Tell what each part takes, in MB, as far as the system says."""
+        children = {process.name: process for process in (*self._others(), *self._processes.values())}
+        for engine in (self._engines.postgres, self._engines.valkey):
+            if engine is not None:
+                children[engine.process.name] = engine.process
+        found = {name: memory_mb(process) for name, process in children.items()}
+        return {name: megabytes for name, megabytes in found.items() if megabytes is not None}
+
+    def _others(self) -> list[child.Child]:
+        """Give what runs beside the processes and their databases."""
+        started = (self._kafka, self._connect, *self._stand_ins)
+        return [*(one.process for one in started if one is not None), *self._beside.processes]
 
     def _stop(self) -> None:
         for process in self._processes.values():
@@ -216,12 +238,12 @@ class ManyProcesses:
             one.stop()
         if self._kafka is not None:
             self._kafka.stop()
+        self._beside.stop()
         self._engines.stop()
         self.folder.close()
 
     def _kill(self) -> None:
-        beside = [one.process for one in (*self._stand_ins, self._connect, self._kafka) if one is not None]
-        for process in (*self._processes.values(), *beside):
+        for process in (*self._processes.values(), *self._others()):
             with suppress(OSError):
                 process.kill()
         self._engines.kill()

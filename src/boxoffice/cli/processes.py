@@ -32,6 +32,7 @@ def serve(
     from boxoffice.apps import starting
     from boxoffice.cli import console, serving
     from boxoffice.cli.signals import AskedToStopError, StopSignals
+    from boxoffice.runtime.archive.shipping import archiving
     from boxoffice.runtime.peers import Peers
     from boxoffice.runtime.settings import load
     from boxoffice.runtime.telemetry import configure_logging
@@ -39,11 +40,15 @@ def serve(
     asked: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value not in {"", -1}}
     known = load(file=settings, **asked)
     starting.check_needs(process, known)
-    configure_logging(service=process, level=known.log_level, human=known.log_human)
     signals = StopSignals(lambda: None)
     signals.install()
     try:
-        with serving.listen(known.host, known.port) as listener:
+        with (
+            archiving(known, service=process) as archive,
+            serving.listen(known.host, known.port) as listener,
+            starting.telling_zipkin(process, known),
+        ):
+            configure_logging(service=process, level=known.log_level, human=known.log_human, beside=archive)
             peers = Peers(peer_urls(known))
             app = import_module(f"boxoffice.apps.{process}").create(known, peers)
             peers.attach(process, app)  # what it asks of itself (identity: its keys) takes no way over the network

@@ -84,11 +84,12 @@ class Shop:
 
     def _serve(self, listener: socket.socket, settings: Any, address: str) -> None:
         from boxoffice.apps import all as everything
+        from boxoffice.apps.starting import telling_zipkin
         from boxoffice.cli import welcome
+        from boxoffice.runtime.archive.shipping import archiving
         from boxoffice.runtime.peers import Peers
         from boxoffice.runtime.telemetry import configure_logging
 
-        configure_logging(service="all", level=settings.log_level, human=settings.log_human)
         beside = {"mailbox": self._mailbox.app} if self._mailbox is not None else {}
         app = everything.create(settings, Peers({}), beside=beside)
         self.folder.announce(Running(pid=os.getpid(), address=address, settings=told(settings)))
@@ -101,10 +102,12 @@ class Shop:
             console.done(f"Up in {time.monotonic() - self._started:.1f} s")
             console.out.print(welcome.box(settings, self.folder.path))
 
-        serve(
-            app, listener, signals=self._signals, running=app.running, watch=self._engines.broken,
-            prepare=prepare, when_up=when_up,
-        )  # fmt: skip
+        with archiving(settings, service="all") as archive, telling_zipkin("all", settings):
+            configure_logging(service="all", level=settings.log_level, human=settings.log_human, beside=archive)
+            serve(
+                app, listener, signals=self._signals, running=app.running, watch=self._engines.broken,
+                prepare=prepare, when_up=when_up,
+            )  # fmt: skip
         console.done("Finished what was going on")
 
     def _is_demo(self) -> bool:

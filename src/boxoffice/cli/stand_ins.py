@@ -11,7 +11,7 @@ from typing import Any
 from boxoffice.runtime.embedded import child, ports, secrets
 from boxoffice.runtime.embedded.folder import DataFolder
 
-READY_S = 60.0
+READY_S = 600.0
 """They need two seconds, and more on a machine that starts a whole shop at once."""
 STOP_S = 5.0
 PAYPAL_CLIENT = "boxoffice-simulator"

@@ -1,6 +1,7 @@
 """``boxoffice up``: the whole shop with one command."""
 
 import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,14 @@ def up(
     ] = None,
     demo_concerts: Annotated[
         int | None, typer.Option(min=1, help="Put only so many of the demo's concerts on sale.")
+    ] = None,
+    backup_dir: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="BOXOFFICE_BACKUP_DIR",
+            file_okay=False,
+            help="Folder of backups, on another disk: the databases' log is followed into it (`boxoffice backup`).",
+        ),
     ] = None,
     settings: SettingsFile = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "",
@@ -58,4 +67,5 @@ def up(
         settings_file=settings,
         log_level=log_level,
     )
-    Shop(options, dict(os.environ)).run()
+    environment = dict(os.environ) | ({} if backup_dir is None else {"BOXOFFICE_BACKUP_DIR": str(backup_dir)})
+    Shop(options, environment).run()

@@ -24,6 +24,8 @@ IDLE_IN_TRANSACTION_MS = 2_000
 """A process that froze inside a transaction gives its locks back after this."""
 ACQUIRE_TIMEOUT_S = 2.0
 """Longer than this in line for a connection means overload: say so instead of piling up."""
+ANSWER_SLACK_S = 2.0
+"""A server that froze does not even say that a statement took too long: after this beyond its timeout we let go."""
 CLOSE_S = 5.0
 """How long closing waits for connections that are still lent; then they are cut, and what was not committed is not."""
 
@@ -35,6 +37,12 @@ CONNECTION = Histogram(
     ),
 )  # fmt: skip
 """Reliability section 4.3: 99 of 100 for at most 10 ms. The bounds are close together around that."""
+WAITED = Histogram(
+    "boxoffice_database_wait_seconds", "How long a connection was waited for, where it was longer than 1 ms.",
+    buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2),
+)  # fmt: skip
+WAIT_COUNTS_S = 0.001
+"""A pool that has a free connection lends it sooner; counting those too would cost every statement."""
 
 Connection: TypeAlias = Any
 """An asyncpg connection, pooled or not; the driver ships no types, so this is a named boundary."""
@@ -122,6 +130,7 @@ class Database:
             init=_prepare,
             connection_class=PlainConnection,
             timeout=ACQUIRE_TIMEOUT_S,
+            command_timeout=statement_timeout_ms / 1_000 + ANSWER_SLACK_S if statement_timeout_ms else None,
             server_settings={
                 "application_name": name,
                 "timezone": "UTC",
@@ -141,9 +150,12 @@ class Database:
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
         """Lend a connection; what is executed on it commits by itself."""
+        asked_at = time.perf_counter()
         with speaking_plainly():
             async with self.pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
                 lent_at = time.perf_counter()
+                if lent_at - asked_at > WAIT_COUNTS_S:
+                    WAITED.observe(lent_at - asked_at)
                 try:
                     yield connection
                 finally:

@@ -18,6 +18,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime import problems
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
+from boxoffice.runtime.tracing import Span, begin_call, end_call
 
 T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
@@ -168,7 +169,7 @@ class HotPaths:
     async def answered(self, hot: HotPath, call: Call) -> Answer | None:
         """Answer a call, whatever happens; none leaves it to the framework."""
         started = time.perf_counter()
-        begin_trace(call.header(b"traceparent"))
+        span = begin_call(self._service, hot.method, call.header(b"traceparent"))
         answer: Answer | None
         try:
             answer = await hot.handle(call)
@@ -177,13 +178,13 @@ class HotPaths:
         except Exception as error:  # noqa: BLE001 - the last resort of a request, as in problems.handlers
             answer = written(problems.surprise(call.path, error))
         if answer is not None:
-            self._count(hot, answer.status, time.perf_counter() - started)
+            self._count(hot, answer.status, time.perf_counter() - started, span)
         return answer
 
     def begin(self, hot: HotPath, call: Call, tell: Callable[[Answer], None]) -> bool:
         """Begin to answer a call without a task for it; ``tell`` gets the answer. False: ``answered`` must do it."""
         started = time.perf_counter()
-        begin_trace(call.header(b"traceparent"))
+        span = begin_call(self._service, hot.method, call.header(b"traceparent"))
         try:
             begun = hot.begin(call)
         except DomainError as error:
@@ -193,22 +194,23 @@ class HotPaths:
         if begun is None:
             return False
         if isinstance(begun, Answer):
-            self._count(hot, begun.status, time.perf_counter() - started)
+            self._count(hot, begun.status, time.perf_counter() - started, span)
             tell(begun)
         else:  # called back in this call's context
-            begun.add_done_callback(partial(self._end, hot, call.path, tell, started))
+            begun.add_done_callback(partial(self._end, hot, call.path, tell, started, span))
         return True
 
     def _end(
-        self, hot: HotPath, path: str, tell: Callable[[Answer], None], started: float, done: "asyncio.Future[bytes]"
-    ) -> None:
+        self, hot: HotPath, path: str, tell: Callable[[Answer], None], started: float, span: Span | None,
+        done: "asyncio.Future[bytes]",
+    ) -> None:  # fmt: skip
         try:
             answer = hot.written(done.result())
         except DomainError as error:
             answer = written(problems.refusal(error, service=self._service))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - as in answered
             answer = written(problems.surprise(path, error))
-        self._count(hot, answer.status, time.perf_counter() - started)
+        self._count(hot, answer.status, time.perf_counter() - started, span)
         tell(answer)
 
     async def answer(self, hot: HotPath, scope: Scope, receive: Receive, send: Send) -> Receive | None:
@@ -231,12 +233,14 @@ class HotPaths:
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
         return None
 
-    def _count(self, hot: HotPath, status: int, seconds: float) -> None:
+    def _count(self, hot: HotPath, status: int, seconds: float, span: Span | None) -> None:
         counter = self._counters.get((hot.route, status))
         if counter is None:
             counter = REQUESTS.labels(self._service, hot.method, hot.route, str(status))
             self._counters[hot.route, status] = counter
         counter.observe(seconds)
+        if span is not None:
+            end_call(span, hot.method, hot.route, status)
         if seconds > SLOW_S:
             _log.warning("slow", route=hot.route, seconds=round(seconds, 3))
 
@@ -257,10 +261,12 @@ class HotApp(Litestar):
             elif scope["type"] == "websocket" and (socket := hot.socket(scope["path"])) is not None:
                 await socket(scope, receive, send)
                 return
-        await super().__call__(scope, receive, send)
+        await self.framework(scope, receive, send)
 
     async def framework(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer the server without a look at the hot paths."""
+        if scope["type"] == "http":  # what nobody serves is refused before any middleware, in a trace all the same
+            begin_trace(header(scope, b"traceparent"))
         await super().__call__(scope, receive, send)
 
 

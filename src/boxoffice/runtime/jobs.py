@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from boxoffice.runtime.tasks import end
-from boxoffice.runtime.telemetry import JOBS, begin_trace, log
+from boxoffice.runtime.telemetry import JOBS, log
+from boxoffice.runtime.tracing import running_job
 
 BACKOFF_S = 2.0
 """Pause after a failed run; the next one finds the same work."""
@@ -35,9 +36,10 @@ async def running(jobs: Sequence[Job]) -> AsyncIterator[None]:
 
 async def _repeat(job: Job) -> None:
     while True:
-        begin_trace(None)
         try:
-            done = await job.run()
+            with running_job(job.name) as run:
+                done = await job.run()
+                run.did(done)
             JOBS.labels(job.name, "ok").inc()
         except Exception as error:  # noqa: BLE001 - a timer must outlive whatever its work meets; it is logged and counted
             JOBS.labels(job.name, "failed").inc()

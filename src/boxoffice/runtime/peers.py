@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import httpx
 
 from boxoffice.kernel.errors import Category, DomainError
+from boxoffice.runtime.instances import Instances, SpreadTransport, first_of
 from boxoffice.runtime.telemetry import current_trace
 
 CONNECT_TIMEOUT_S = 1.0
@@ -48,10 +49,13 @@ class Peers:
         """
         if name not in self._clients:
             app = self._apps.get(name)
-            transport = httpx.ASGITransport(app=app, client=(IN_PROCESS, 0)) if app is not None else None
             self._clients[name] = httpx.AsyncClient(
-                base_url=f"http://{name}.internal" if transport else self._urls[name],
-                transport=transport,
+                base_url=f"http://{name}.internal" if app is not None else first_of(self._urls[name]),
+                transport=(
+                    SpreadTransport(Instances(self._urls[name]))
+                    if app is None
+                    else httpx.ASGITransport(app=app, client=(IN_PROCESS, 0))
+                ),
                 timeout=httpx.Timeout(READ_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
                 follow_redirects=False,
                 trust_env=False,  # a proxy for the world outside knows no service of ours

@@ -6,6 +6,7 @@ or was replaced, shows an older mark, and everything after it is published again
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -18,7 +19,7 @@ from boxoffice.runtime.bus import Bus
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.tasks import end
-from boxoffice.runtime.telemetry import OUTBOX_AGE, log
+from boxoffice.runtime.telemetry import FACTS, OUTBOX_AGE, log
 
 BATCH = 500
 PAUSE_S = 0.03
@@ -166,6 +167,7 @@ class Relay:
         ]
         if await self._bus.publish(told, mark=(self._mark_key, mark), after=after):
             self._trusted_mark = mark
+            _count(records)
             if self._handover and len(records) < BATCH:
                 self._handover.carried(horizon)
         return len(records)
@@ -189,6 +191,7 @@ class Relay:
             self._trusted_mark = mark
         if records:
             self._followed = _mark_of(records[-1])
+            _count(records)
             await handover.expect(self._followed)
         OUTBOX_AGE.labels(self.service).set(handover.waiting_s())
         return len(records)
@@ -216,6 +219,11 @@ class Relay:
             return mark, "0", 0
         self._trusted_mark = mark
         return mark, tx, int(position)
+
+
+def _count(records: Sequence[Any]) -> None:
+    for type_, count in Counter(record["type"] for record in records).items():
+        FACTS.labels(type_).inc(count)
 
 
 def _mark_of(record: Any) -> str:

@@ -16,7 +16,11 @@ PREFIX = "BOXOFFICE_"
 FORBIDDEN_SECRETS = frozenset({"changeme", "secret", "password", "admin", "test"})
 MIN_SECRET_LENGTH = 16
 SEARCH_ENGINES = tuple(f"{kind}+{scheme}" for kind in ("opensearch", "elasticsearch") for scheme in ("http", "https"))
+MONGODB = ("mongodb", "mongodb+srv")
+POSTGRESQL = ("postgresql", "postgres")
 PORTS = range(65_536)
+ARCHIVE_DAYS = range(1, 3_651)
+"""Ten years at most: longer than any law asks for, and what a TTL index can count."""
 
 
 class BadSettingsError(Exception):
@@ -38,6 +42,10 @@ class Settings:
     port: int = _setting("Port to listen on.", 8000)
     log_level: str = _setting("debug, info, warning or error.", "info")
     log_human: bool = _setting("Log lines for people instead of JSON.", default=False)
+    zipkin_url: str = _setting("Zipkin's address, such as http://zipkin:9411; spans are sent there. Empty: none.", "")
+    trace_share: float = _setting(
+        "Of the traces that begin here, the share whose spans are kept (0 to 1); a caller's own decision is kept.", 1.0
+    )
     demo: bool = _setting("Demo profile: well-known demo accounts, simulators and the mailbox page.", default=False)
 
     identity_database_url: str = _setting("PostgreSQL URL of identity.", "", secret=True)
@@ -59,7 +67,24 @@ class Settings:
     connect_url: str = _setting("Kafka Connect's REST address, for boxoffice connectors.", "")
     cdc_user: str = _setting("PostgreSQL role with REPLICATION that Debezium logs in as.", "")
 
-    identity_url: str = _setting("Where identity is reached by the other processes.", "")
+    mongodb_url: str = _setting(
+        "MongoDB that keeps preferences, such as mongodb://user:password@host:27017/boxoffice; empty: the database of "
+        "notification. After a change: boxoffice preferences carry.",
+        "",
+        secret=True,
+    )
+    log_archive_url: str = _setting(
+        "Where log records are kept to be looked for by boxoffice logs: mongodb://… or postgresql://…; empty: nowhere.",
+        "",
+        secret=True,
+    )
+    log_archive_days: int = _setting("How long the archive keeps a log record.", 14)
+
+    identity_url: str = _setting(
+        "Where identity is reached by the other processes. This and the next ones: several instances' addresses with "
+        "commas between where nothing else balances; the gateway sends a call to the less busy of two that live.",
+        "",
+    )
     catalog_url: str = _setting("Where catalog is reached.", "")
     search_url: str = _setting("Where search is reached.", "")
     tickets_url: str = _setting("Where tickets is reached.", "")
@@ -125,6 +150,14 @@ class Settings:
         "",
         secret=True,
     )
+    search_cache: str = _setting(
+        "Whether answers to searches are kept on the Redis URL until the index changes, 30 s at most: on, off, or auto "
+        "(where the engine is a search server).",
+        "auto",
+    )
+    search_patience_ms: int = _setting(
+        "How long a search waits for the search server before the catalog's own list answers it.", 600
+    )
 
     def complaints(self) -> list[str]:
         """Say what is wrong with the values themselves."""
@@ -144,6 +177,8 @@ class Settings:
         found.extend(self._complaints_of_engines())
         if not 1 <= self.token_minutes <= 10:  # noqa: PLR2004 - contract: at most 10 minutes
             found.append(f"{env_name('token_minutes')}: an access token lives 1 to 10 minutes")
+        if not 0 <= self.trace_share <= 1:
+            found.append(f"{env_name('trace_share')}: {self.trace_share} is no share from 0 to 1")
         if self.log_level.lower() not in {"debug", "info", "warning", "error"}:
             found.append(f"{env_name('log_level')}: {self.log_level!r} is none of debug, info, warning, error")
         found.extend(
@@ -158,9 +193,12 @@ class Settings:
                 "auth_rate_limit_burst",
                 "live_clients",
                 "live_clients_per_address",
+                "search_patience_ms",
             )
             if getattr(self, name) < 1
         )
+        if self.log_archive_days not in ARCHIVE_DAYS:
+            found.append(f"{env_name('log_archive_days')}: {self.log_archive_days} is not between 1 and 3650")
         for network in filter(None, (part.strip() for part in self.trusted_networks.split(","))):
             try:
                 ip_network(network)
@@ -182,6 +220,16 @@ class Settings:
             found.append(f"{env_name('bus_url')}: {self.bus_url!r} is no kafka:// address")
         if "@" in urlsplit(self.bus_url).netloc:  # not shown: it has a password in it
             found.append(f"{env_name('bus_url')}: accounts and passwords for Kafka cannot be used yet; leave them out")
+        if self.search_cache not in {"on", "off", "auto"}:
+            found.append(f"{env_name('search_cache')}: {self.search_cache!r} is none of on, off, auto")
+        found.extend(
+            f"{env_name(name)}: it must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+            for name, schemes in (
+                ("mongodb_url", MONGODB),
+                ("log_archive_url", (*MONGODB, *POSTGRESQL)),
+            )  # the value itself is not shown: it may have a password in it
+            if getattr(self, name) and urlsplit(getattr(self, name)).scheme not in {"", *schemes}
+        )
         if self.search_engine_url:
             server = urlsplit(self.search_engine_url)
             if server.scheme not in SEARCH_ENGINES or not server.hostname:
@@ -229,7 +277,7 @@ def load(
     return settings
 
 
-NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache"})
+NOT_SETTINGS = frozenset({"data_dir", "settings_file", "cache_dir", "engines_cache", "backup_dir"})
 """Variables of the command line that share the prefix."""
 
 

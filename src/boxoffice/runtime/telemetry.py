@@ -13,11 +13,12 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from boxoffice.runtime.uuids import drawn
 
-TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")
-"""W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header."""
+TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
+"""W3C Trace Context, https://www.w3.org/TR/trace-context/#traceparent-header: trace, span, flags."""
 
 SECRET_KEYS = re.compile(r"pass|secret|token|authori[sz]ation|cookie|signature|barcode|api.?key", re.IGNORECASE)
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.-]+")
+"""Looked for from the beginning of a run of letters only: from each letter of it, a long one would take its square."""
 CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 BEARER = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 
@@ -46,9 +47,24 @@ LIVE_SECONDS = Histogram(
 OUTBOX_AGE = Gauge("boxoffice_outbox_oldest_seconds", "Age of the oldest record not yet on the bus.", ["service"])
 CONSUMER_LAG = Gauge("boxoffice_consumer_lag", "Messages that a consumer has yet to take.", ["consumer", "topic"])
 MESSAGES = Counter("boxoffice_messages_total", "Messages taken, by consumer and outcome.", ["consumer", "outcome"])
+SEARCH_ANSWERS = Counter(
+    "boxoffice_search_answers_total", "Answers to searches: kept, made for somebody else too (joined), or made.",
+    ["source"],
+)  # fmt: skip
 HOLDS_TOGETHER = Histogram(
     "boxoffice_holds_together", "Requests that one call to the database decided.", buckets=(1, 2, 4, 8, 16, 32, 64, 128)
 )
+LOG_RECORDS = Counter(
+    "boxoffice_log_records_total", "Log records for the archive, by what became of them.", ["outcome"]
+)  # fmt: skip
+FACTS = Counter("boxoffice_facts_total", "Facts on their way to the bus, by type; one may be counted twice.", ["type"])
+HOLDS_OPEN = Gauge("boxoffice_holds_open", "Orders that are held now, as the last look at them found.")
+UPSTREAM = Counter(
+    "boxoffice_upstream_failures_total",
+    "Calls from the gateway that a service did not answer.",
+    ["upstream", "outcome"],
+)
+SPANS = Counter("boxoffice_spans_total", "Spans that were kept, by what became of them.", ["outcome"])
 JOBS = Counter("boxoffice_job_runs_total", "Runs of background jobs, by outcome.", ["job", "outcome"])
 AUDIT_FINDINGS = Gauge(
     "boxoffice_audit_findings", "Records that break a rule of the sale, by rule; 0 is right.", ["rule"]
@@ -67,6 +83,11 @@ def begin_trace(traceparent: str | None) -> str:
     value = f"00-{trace_id}-{drawn():016x}-01"
     _trace.set(value)
     return value
+
+
+def resume_trace(traceparent: str | None) -> None:
+    """Say in which trace, and under which span of it, things are done from here on."""
+    _trace.set(traceparent)
 
 
 def current_trace() -> str | None:
@@ -100,29 +121,29 @@ def _add_trace(_logger: object, _method: str, record: structlog.typing.EventDict
     return record
 
 
-def configure_logging(*, service: str, level: str = "info", human: bool = False) -> None:
-    """Send every log record, ours and the libraries', through one pipeline to standard error."""
+def configure_logging(
+    *, service: str, level: str = "info", human: bool = False, beside: logging.Handler | None = None
+) -> None:
+    """Send every log record, ours and the libraries', through one pipeline to standard error.
+
+    ``beside`` gets each of them too, always as the JSON line with everything blotted out.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         _add_trace,
     ]
-    render: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if human else structlog.processors.JSONRenderer()
+    lines = structlog.processors.JSONRenderer()
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        _formatter(shared, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if human else lines)
     )
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared,
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
-            _redact_record,
-            render,
-        ],
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    handlers = [handler]
+    if beside is not None:
+        beside.setFormatter(_formatter(shared, lines))
+        handlers.append(beside)
+    logging.basicConfig(handlers=handlers, level=level.upper(), force=True)
     for noisy in ("httpx", "httpcore", "uvicorn.access", "mail.log"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
@@ -132,6 +153,20 @@ def configure_logging(*, service: str, level: str = "info", human: bool = False)
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _formatter(
+    shared: list[structlog.typing.Processor], render: structlog.typing.Processor
+) -> structlog.stdlib.ProcessorFormatter:
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redact_record,
+            render,
+        ],
+    )
 
 
 def log(name: str) -> structlog.stdlib.BoundLogger:

@@ -29,7 +29,8 @@ from boxoffice.runtime.hotpaths import (
     HotSocket,
     header,
 )
-from boxoffice.runtime.telemetry import REQUESTS, begin_trace, log, trace_id
+from boxoffice.runtime.telemetry import REQUESTS, log, trace_id
+from boxoffice.runtime.tracing import begin_call, end_call
 
 API = "/api/v1"
 
@@ -168,7 +169,7 @@ def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
             if scope["type"] != ScopeType.HTTP:
                 await app(scope, receive, send)
                 return
-            begin_trace(header(scope, b"traceparent"))
+            span = begin_call(service, scope["method"], header(scope, b"traceparent"))
             started = time.perf_counter()
             status = 0
 
@@ -187,6 +188,8 @@ def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
                 seconds = time.perf_counter() - started
                 route = str(scope.get("path_template") or "unmatched")
                 REQUESTS.labels(service, scope["method"], route, str(status)).observe(seconds)
+                if span is not None:
+                    end_call(span, scope["method"], route, status)
                 if seconds > SLOW_S:
                     _log.warning("slow", route=route, seconds=round(seconds, 3))
 

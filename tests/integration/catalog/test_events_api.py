@@ -241,6 +241,41 @@ class TestReading:
         assert (page.total_element, page.is_last, page.events[0].id) == (1, True, made["id"])
 
 
+class TestFindingByWords:
+    async def found(self, catalog: Catalog, q: str) -> list[str]:
+        page = (await catalog.ask("GET", "/events", params={"q": q}, headers={})).json()
+        assert page["totalElement"] == len(page["events"])
+        return [event["name"] for event in page["events"]]
+
+    async def test_finds_by_beginnings_of_words_of_event_programme_venue_and_category(self, catalog: Catalog) -> None:
+        admin = catalog.administrator()
+        category = (await catalog.ask("POST", "/categories", json={"name": "Opera"}, headers=admin)).json()
+        venue = await catalog.venue(name="Golden Hall", location="2 Karlsplatz, Vienna")
+        works = [{"title": "Elektra", "composer": "Richard Strauss", "soloists": ["A. Singer"]}]
+        await catalog.published(name="An evening", programme=works, venueId=venue["id"], categoryId=category["id"])
+        await catalog.published(name="Another evening")
+        await catalog.event(name="An evening that is a draft")
+        for q in (
+            "elek",
+            "STRAUSS",
+            "richard singer",
+            "golden",
+            "vienna opera",
+            "evening karlsplatz elektra",
+            "opera an",
+        ):
+            assert await self.found(catalog, q) == ["An evening"], q
+        assert await self.found(catalog, "evening") == ["An evening", "Another evening"]
+        assert await self.found(catalog, "evening nothing") == []
+        assert await self.found(catalog, "lektra") == [], "a word begins with it, or it is not found"
+
+    @pytest.mark.parametrize("q", ["'", "a:*|b", "!", "& |", "\\", "%00", "<->", "a" * 200, "é 😀", "drop'); --"])
+    async def test_takes_what_is_typed_as_words_only(self, catalog: Catalog, q: str) -> None:
+        await catalog.published()
+        answer = await catalog.ask("GET", "/events", params={"q": q}, headers={})
+        assert answer.status_code == 200, answer.text
+
+
 class TestRepeating:
     async def test_the_same_key_makes_one_event(self, catalog: Catalog) -> None:
         body = await catalog.event_body()

@@ -112,7 +112,7 @@ class TestSeatMaps:
         path = f"/venues/{(await catalog.venue())['id']}/seat-maps"
         made = (await catalog.ask("POST", path, json=SMALL)).json()
         answer = await catalog.ask("GET", f"/seat-maps/{made['id']}", headers={})
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable, stale-if-error=3600"
         assert answer.json()["hall"]["sections"] == SMALL["sections"]
         with pytest.raises(asyncpg.RaiseError):
             await catalog.database.fetch("UPDATE seat_maps SET name = 'other'")

@@ -171,23 +171,10 @@ class TestOwnAccount:
             answer = await identity.client.patch("/api/v1/users/me", json={field: "x"}, headers=headers)
             assert answer.status_code == 422, field
 
-    async def test_keeps_preferences_and_tells_them(self, identity: Identity) -> None:
-        headers = bearer(await identity.entered())
-        wanted = {
-            "receiveEmail": False, "receiveSms": True, "receivePushNotifications": True, "preferredLanguage": "zh-HK",
-        }  # fmt: skip
-        assert (
-            await identity.client.put("/api/v1/users/me/preferences", json=wanted, headers=headers)
-        ).json() == wanted
-        assert (await identity.client.get("/api/v1/users/me/preferences", headers=headers)).json() == wanted
-        last = (await identity.messages("identity.user.v1"))[-1]
-        assert last["type"] == "identity.user.changed"
-        assert (last["body"]["receiveSms"], last["body"]["language"]) == (True, "zh-HK")
-
     async def test_exports_everything_and_no_secret(self, identity: Identity) -> None:
         headers = bearer(await identity.entered())
         export = await identity.client.get("/api/v1/users/me/export", headers=headers)
-        assert set(export.json()) == {"user", "preferences", "organisations", "logins"}
+        assert set(export.json()) == {"user", "organisations", "logins"}
         assert len(export.json()["logins"]) == 1
         assert "argon2" not in export.text
 

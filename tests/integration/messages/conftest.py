@@ -1,12 +1,15 @@
 """The bus, on both of its engines; tests that start Kafka run in one worker."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from redis.asyncio import Redis
+from tests.support.connect import Worker
+from tests.support.engines import Engines
 
 from boxoffice.runtime.bus import Bus, StreamBus, streams, taking
 from boxoffice.runtime.bus.kafka import KafkaBus
@@ -54,6 +57,16 @@ async def bus(request: pytest.FixtureRequest) -> AsyncIterator[Bus]:
 async def kafka(kafka_server: Kafka, shop: str) -> AsyncIterator[KafkaBus]:
     async with KafkaBus(kafka_server.servers, shop=shop) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def worker(kafka_server: Kafka, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
+    folder = tmp_path_factory.mktemp("connect")
+    running = Worker(kafka_server, folder, unquote(urlsplit(engines.admin_url).password or ""))
+    try:
+        yield running
+    finally:
+        running.connect.process.kill()
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """Debezium carries the outbox; where it does not, the relay does: nothing lost, nothing twice, in the order of each key."""
 
-import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import asyncpg
 import psycopg2
@@ -13,6 +12,7 @@ import psycopg2.errors
 import pytest
 from tests.integration.messages.facts import TOPIC, Taker, tell, until
 from tests.support.commands import run
+from tests.support.connect import Worker
 from tests.support.engines import Engines
 
 from boxoffice.cli import connecting
@@ -21,8 +21,6 @@ from boxoffice.runtime import connectors
 from boxoffice.runtime.bus.kafka import KafkaBus
 from boxoffice.runtime.connectors import ConnectApi, ConnectRefusedError
 from boxoffice.runtime.database import Database
-from boxoffice.runtime.engines import connect as engine
-from boxoffice.runtime.engines.connect import Connect
 from boxoffice.runtime.engines.kafka import Kafka
 from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.relay import Relay
@@ -30,39 +28,6 @@ from boxoffice.runtime.relay import Relay
 DROP_SLOT = "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE slot_name = %s"
 
 pytestmark = [pytest.mark.xdist_group("kafka"), pytest.mark.timeout(300)]
-
-
-@pytest.fixture(scope="module")
-def worker(kafka_server: Kafka, engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Worker"]:
-    folder = tmp_path_factory.mktemp("connect")
-    running = Worker(kafka_server, folder, unquote(urlsplit(engines.admin_url).password or ""))
-    try:
-        yield running
-    finally:
-        running.connect.process.kill()
-
-
-class Worker:
-    """A Connect worker that can be killed and started again at its port."""
-
-    def __init__(self, kafka: Kafka, folder: Path, password: str) -> None:
-        self._kafka, self._folder, self._secrets = kafka, folder, {"CDC_PASSWORD": password}
-        self.connect: Connect = self._start(None)
-        self.connect.wait_ready()
-
-    def _start(self, port: int | None) -> Connect:
-        return engine.start(
-            self._folder / "data", servers=self._kafka.servers, log=self._folder / "connect.log", port=port,
-            secrets=self._secrets,
-        )  # fmt: skip
-
-    def kill(self) -> None:
-        self.connect.process.kill()
-
-    async def start_again(self) -> None:
-        """Start it in this thread, which it lives as long as, and wait in another."""
-        self.connect = self._start(self.connect.port)
-        await asyncio.to_thread(self.connect.wait_ready)
 
 
 class Carried:
@@ -195,7 +160,8 @@ class TestCommands:
                     assert applied.returncode == Exit.OK, applied.stderr
                 after = run("connectors", "status", *folder, **settings)
                 assert after.returncode == Exit.OK, after.stdout
-                assert after.stdout.count("RUNNING") == len(connecting.SERVICES)
+                assert after.stdout.count("RUNNING") == len(connecting.SERVICES) + 1
+                assert "catalog-events" in after.stdout
                 away = run(
                     "connectors", "status", *folder, **{**settings, "BOXOFFICE_CONNECT_URL": "http://127.0.0.1:9"}
                 )
@@ -207,8 +173,9 @@ class TestCommands:
 
 def _remove_all(worker: Worker, urls: Mapping[str, str], user: str, shop: str) -> None:
     with closing(ConnectApi(worker.connect.url)) as api:
-        for service, url in urls.items():
-            name, _ = connectors.outbox_connector(service, url, user=user, shop=shop)
+        for reading in connectors.readings(list(urls), shop):
+            url = urls[reading.service]
+            name, _ = connectors.connector(reading, url, user=user, shop=shop)
             with suppress(ConnectRefusedError):
                 api.remove(name)
             with closing(psycopg2.connect(url)) as connection:
@@ -217,7 +184,7 @@ def _remove_all(worker: Worker, urls: Mapping[str, str], user: str, shop: str) -
                 while time.monotonic() < deadline:
                     with connection.cursor() as cursor:
                         try:
-                            cursor.execute(DROP_SLOT, (connectors.outbox_slot(service, shop),))
+                            cursor.execute(DROP_SLOT, (reading.slot,))
                         except psycopg2.errors.ObjectInUse:
                             time.sleep(0.1)
                         else:

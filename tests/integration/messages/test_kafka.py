@@ -14,13 +14,27 @@ from tests.integration.messages.facts import TOPIC, Taker, tell, until
 
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus.kafka import KafkaBus
-from boxoffice.runtime.bus.topics import MARKS
+from boxoffice.runtime.bus.topics import MARKS, TOPICS
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.engines import kafka as engine
 from boxoffice.runtime.engines.kafka import Kafka
 from boxoffice.runtime.relay import Relay
 
 pytestmark = pytest.mark.xdist_group("kafka")
+
+STATED: dict[str, tuple[int, float | str]] = {
+    "boxoffice.relay-marks": (1, "compact"),
+    "catalog.event.v1": (6, 7),
+    "catalog.events.rows": (6, "compact"),
+    "identity.user.v1": (6, 7),
+    "identity.mail.v1": (6, 7),
+    "sales.order.v1": (6, 7),
+    "sales.event.v1": (6, "compact"),
+    "reservation-notification-topic": (6, 7),
+    "tickets-notification-topic": (6, 7),
+    "dead-letter.search": (1, 90),
+}
+"""Partitions, and days or "compact" (the newest of every key, for ever)."""
 
 
 def message(number: int, key: str = "a") -> Envelope:
@@ -120,6 +134,27 @@ class TestTopics:
         assert len(made[f"{shop}.{MARKS}"]["partitions"]) == 1
         configuration = {entry[0]: entry[1] for entry in answer.resources[0][4]}
         assert configuration["cleanup.policy"] == "compact"
+
+    async def test_all_of_the_shop_are_made_as_they_are_stated(
+        self, kafka: KafkaBus, kafka_server: Kafka, shop: str
+    ) -> None:
+        """The seed's topics and ours, each with its partitions and for how long it keeps what."""
+        await kafka.make(set(TOPICS) | {"dead-letter.search"})
+        admin = AIOKafkaAdminClient(bootstrap_servers=kafka_server.servers)
+        await admin.start()
+        try:
+            names = [f"{shop}.{name}" for name in STATED]
+            made = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(names)}
+            kept = {}
+            for name in names:
+                [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+                entries = {entry[0]: entry[1] for entry in answer.resources[0][4]}
+                days = int(entries["retention.ms"]) / 86_400_000
+                kept[name] = "compact" if entries["cleanup.policy"] == "compact" else days
+        finally:
+            await admin.close()
+        assert {name: (made[f"{shop}.{name}"], kept[f"{shop}.{name}"]) for name in STATED} == STATED
+        assert set(STATED) - {"dead-letter.search"} == set(TOPICS)
 
 
 @pytest.mark.usefixtures("quick")

@@ -20,7 +20,9 @@ from boxoffice.runtime.database import Database
 from boxoffice.services.notification.consumers import consumer
 from boxoffice.services.notification.providers.smtp import MailServer
 from boxoffice.services.notification.store import mail_jobs
+from boxoffice.services.notification.store.preferences import PostgresPreferences
 from boxoffice.services.notification.usecases.forget_old import forget_old
+from boxoffice.services.notification.usecases.read_preferences import Choices
 from boxoffice.services.notification.usecases.send_due_mails import Post, send_due_mails
 from boxoffice.services.notification.usecases.write_letter import Sender
 from boxoffice.simulators.mailbox import Mailbox
@@ -47,8 +49,12 @@ def mailbox(tmp_path: Path) -> Iterator[Mailbox]:
 
 @pytest.fixture
 def post(database: Database, mailbox: Mailbox) -> Post:
-    server = MailServer(host="127.0.0.1", port=mailbox.smtp_port)
-    return Post(database=database, server=server, sender=SENDER)
+    return handing_in(database, MailServer(host="127.0.0.1", port=mailbox.smtp_port))
+
+
+def handing_in(database: Database, server: MailServer) -> Post:
+    choices = Choices(database=database, store=PostgresPreferences(database))
+    return Post(database=database, server=server, sender=SENDER, choices=choices)
 
 
 async def take(database: Database, *envelopes: Envelope) -> None:
@@ -118,12 +124,6 @@ class TestConfirmedOrder:
         assert not mails(mailbox)
         assert await states(database) == {"waiting": 1}
         await take(database, made.user_told(fact.user_id))
-        await send_all(post)
-        assert len(mails(mailbox, fact.user_id)) == 1
-
-    async def test_is_told_even_to_who_wants_no_news(self, database: Database, mailbox: Mailbox, post: Post):
-        fact = made.order()
-        await take(database, made.user_told(fact.user_id, receive_email=False), made.order_told("confirmed", fact))
         await send_all(post)
         assert len(mails(mailbox, fact.user_id)) == 1
 
@@ -268,7 +268,7 @@ class TestTrouble:
         facts = [made.order() for _ in range(12)]
         for fact in facts:
             await take(database, made.user_told(fact.user_id), made.order_told("confirmed", fact))
-        away = Post(database=database, server=NOBODY_LISTENS, sender=SENDER)
+        away = handing_in(database, NOBODY_LISTENS)
         for _ in range(3):
             await send_all(away)
             await make_due(database)
@@ -407,7 +407,7 @@ class TestRefusals:
         await take(database, made.user_told(fact.user_id), made.order_told("confirmed", fact))
         async with FakeServer(step, reply) as port:
             server = MailServer(host="127.0.0.1", port=port)
-            await send_due_mails(Post(database=database, server=server, sender=SENDER))
+            await send_due_mails(handing_in(database, server))
         assert await states(database) == {state: 1}
 
 

@@ -11,13 +11,6 @@ from boxoffice.services.search.providers.engine import SearchEngine
 from boxoffice.services.search.providers.tantivy_engine import TantivyEngine
 
 
-@pytest.fixture(scope="session")
-def search_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SearchEngines]:
-    engines = SearchEngines(tmp_path_factory.mktemp("search"))
-    yield engines
-    engines.close()
-
-
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Any:
     return request.param

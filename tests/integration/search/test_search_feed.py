@@ -236,7 +236,10 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("", {"dateFrom": "soon"}, 422, "search.invalid_query"),
     ("", {"q": "x" * 60_000}, 422, "search.invalid_query"),
     ("", {"facets": "shoes"}, 422, "search.invalid_query"),
-    ("", {"near": "22.29,114.17", "radiusKm": 5}, 501, "request.not_implemented"),
+    ("", {"near": "Hong Kong"}, 422, "search.invalid_query"),
+    ("", {"near": "22.29,114.17", "radiusKm": "far"}, 422, "search.invalid_query"),
+    ("", {"radiusKm": 5}, 422, "search.invalid_query"),
+    ("", {"sortBy": "distance"}, 422, "search.invalid_query"),
     ("/suggest", {"q": "x" * 60_000}, 422, "search.invalid_query"),
     ("/suggest", {"q": "a", "limit": 1_000}, 422, "search.invalid_query"),
     ("/getAll", {"pageSize": 101}, 422, "search.invalid_query"),
@@ -315,6 +318,18 @@ class TestApi:
             again = await shop.client.get("/api/v1/search?q=mozart", headers={"If-None-Match": first.headers["etag"]})
             assert (again.status_code, again.content) == (304, b"")
 
+    async def test_says_how_far_away_and_no_proxy_keeps_it(self, tmp_path: Path, redis_url: str) -> None:
+        hall = msgspec.structs.replace(event(1).venue, latitude=22.29386, longitude=114.17011)
+        stand_in = StandInCatalog({1: (event(1, venue=hall), 1), 2: (event(2), 1)})
+        async with running(settings(tmp_path, redis_url), stand_in) as shop:
+            await until(lambda: equals(shop.total(), 2), "the index is there")
+            answer = await shop.client.get("/api/v1/search", params={"near": "22.2823,114.1617", "sortBy": "distance"})
+            (hit,) = answer.json()["events"]
+            assert (hit["id"], hit["distanceKm"]) == (1, 1.55)
+            assert answer.headers["cache-control"].startswith("private")
+            everything = (await shop.search())["events"]
+            assert not any("distanceKm" in hit for hit in everything)
+
     async def test_is_ready_when_the_index_answers(self, tmp_path: Path, redis_url: str) -> None:
         async with stocked(tmp_path, redis_url) as shop:
             assert (await shop.client.get("/health/ready")).json()["status"] == "ready"
@@ -333,6 +348,8 @@ class TestApi:
                 "pageSize",
                 "sortBy",
                 "facets",
+                "near",
+                "radiusKm",
             }
 
 

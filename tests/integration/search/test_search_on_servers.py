@@ -72,7 +72,7 @@ async def bus(redis_url: str) -> AsyncIterator[StreamBus]:
 
 
 def settings(url: str, redis_url: str) -> Settings:
-    return Settings(search_engine_url=url, redis_url=redis_url)
+    return Settings(search_engine_url=url, redis_url=redis_url, search_patience_ms=30_000)
 
 
 def listed(event_id: int, version: int) -> ListingChange:
@@ -286,7 +286,10 @@ class TestService:
 
     async def test_starts_while_the_server_is_away_and_says_so(self, kind: Kind, redis_url: str) -> None:
         away = f"{kind}+http://127.0.0.1:{free_port()}"
-        async with running(settings(away, redis_url), StandInCatalog()) as shop:
+        catalog = StandInCatalog()
+        async with running(settings(away, redis_url), catalog) as shop:
+            assert await degraded(shop)
+            catalog.away = True
             answer = await shop.client.get("/api/v1/search")
             assert (answer.status_code, answer.json()["code"]) == (
                 httpx.codes.SERVICE_UNAVAILABLE,

@@ -16,7 +16,8 @@ class TestRoutes:
         [
             ("/.well-known/jwks.json", "identity"),
             ("/api/v1/auth/login", "identity"),
-            ("/api/v1/users/me/preferences", "identity"),
+            ("/api/v1/users/me", "identity"),
+            ("/api/v1/users/me/preferences", "notification"),
             ("/api/v1/organisations", "identity"),
             ("/api/v1/events", "catalog"),
             ("/api/v1/events/7", "catalog"),

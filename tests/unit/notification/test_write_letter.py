@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from html import unescape
 from typing import Any
@@ -12,6 +13,7 @@ from pypdf import PdfReader
 from tests.support import notification as made
 
 from boxoffice.contracts.messages.sales import OrderFact
+from boxoffice.kernel.ids import UserId
 from boxoffice.services.notification.domain.letter import Template, title
 from boxoffice.services.notification.domain.mail_job import Contact, DueMail
 from boxoffice.services.notification.providers.letters import UnreachableAddressError
@@ -38,11 +40,9 @@ BREAKING = ["a\r\nBcc: x@evil.example", "a\nBcc: x@evil.example", "a\r\n\r\n<htm
 
 def due(template: Template, facts: dict[str, Any], *, about: str = "", name: str = "Zoë", email: str = "") -> DueMail:
     return DueMail(
-        job_id=uuid4(), template=template, title=title(template, about), facts=facts, attempts=1, too_late=False,
-        created_at=datetime(2026, 10, 1, tzinfo=UTC),
-        contact=Contact(
-            name=name, email=email or "buyer@example.org", language="en", receives_email=True, erased=False
-        ),
+        job_id=uuid4(), user_id=UserId(uuid4()), template=template, title=title(template, about), facts=facts,
+        attempts=1, too_late=False, created_at=datetime(2026, 10, 1, tzinfo=UTC),
+        contact=Contact(name=name, email=email or "buyer@example.org", erased=False),
     )  # fmt: skip
 
 
@@ -236,10 +236,6 @@ class TestInjection:
     )
     def test_an_address_that_is_none_is_refused(self, address: str):
         mail = due_order(Template.TICKETS, made.order())
-        contact = Contact(name="x", email=address, language="en", receives_email=True, erased=False)
-        bad = DueMail(
-            job_id=mail.job_id, template=mail.template, title=mail.title, facts=mail.facts, attempts=1, too_late=False,
-            created_at=mail.created_at, contact=contact,
-        )  # fmt: skip
+        bad = replace(mail, contact=Contact(name="x", email=address, erased=False))
         with pytest.raises(UnreachableAddressError):
             write_letter(bad, SENDER)

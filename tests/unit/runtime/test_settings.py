@@ -54,6 +54,30 @@ class TestLoad:
             with pytest.raises(BadSettingsError, match=str(file)):
                 load({}, file=file)
 
+    def test_the_cache_of_searches_is_on_off_or_left_to_us(self) -> None:
+        assert load({"BOXOFFICE_SEARCH_CACHE": "off"}).search_cache == "off"
+        with pytest.raises(BadSettingsError, match="SEARCH_CACHE: 'sometimes' is none of on, off, auto"):
+            load({"BOXOFFICE_SEARCH_CACHE": "sometimes"})
+
+    @pytest.mark.parametrize("name", ["MONGODB_URL", "LOG_ARCHIVE_URL"])
+    def test_a_store_of_documents_is_of_a_kind_that_there_is_and_its_password_is_not_shown(self, name: str) -> None:
+        for url in ("mongodb://one,two/boxoffice", "mongodb+srv://box:office@example.org"):
+            assert getattr(load({f"BOXOFFICE_{name}": url}), name.lower()) == url
+        with pytest.raises(BadSettingsError, match=f"{name}: it must begin with mongodb://") as refused:
+            load({f"BOXOFFICE_{name}": "couchdb://box:hunter2@example.org"})
+        assert "hunter2" not in str(refused.value)
+
+    def test_an_archive_may_be_in_postgresql_and_preferences_are_there_by_themselves(self) -> None:
+        assert load({"BOXOFFICE_LOG_ARCHIVE_URL": "postgresql://host/logs"}).log_archive_url
+        with pytest.raises(BadSettingsError, match="MONGODB_URL"):
+            load({"BOXOFFICE_MONGODB_URL": "postgresql://host/logs"})
+
+    @pytest.mark.parametrize("days", ["0", "-1", "3651"])
+    def test_an_archive_keeps_records_for_days_that_can_be(self, days: str) -> None:
+        assert load({"BOXOFFICE_LOG_ARCHIVE_DAYS": "3650"}).log_archive_days == 3_650
+        with pytest.raises(BadSettingsError, match="LOG_ARCHIVE_DAYS"):
+            load({"BOXOFFICE_LOG_ARCHIVE_DAYS": days})
+
     def test_a_search_engine_is_of_a_kind_that_there_is(self) -> None:
         url = "elasticsearch+https://box:office@search.example.org:9200/concerts"
         assert load({"BOXOFFICE_SEARCH_ENGINE_URL": url}).search_engine_url == url

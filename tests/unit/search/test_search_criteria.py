@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from boxoffice.kernel.errors import Category
 from boxoffice.services.search.domain.criteria import FACETS, MAX_TEXT, BadSearchError, criteria
+from boxoffice.services.search.domain.geography import Near, Point
 
 
 def wrong_fields(**asked: Any) -> set[str]:
@@ -40,6 +41,23 @@ class TestCriteria:
             ({"date_from": "2024-02-02", "date_to": "2024-02-01"}, "dateFrom"),
             ({"date_from": "2024-02-02T10:00:00Z", "date_to": "2024-02-02T10:00:00+05:00"}, "dateFrom"),
             ({"facets": "category,shoe_size"}, "facets"),
+            ({"near": "22.29"}, "near"),
+            ({"near": "22.29,114.17,3"}, "near"),
+            ({"near": "north,east"}, "near"),
+            ({"near": "nan,114.17"}, "near"),
+            ({"near": "1e1,114.17"}, "near"),
+            ({"near": "\u0662\u0662,114"}, "near"),
+            ({"near": "114.17,22.29"}, "near"),
+            ({"near": "22.29,180.01"}, "near"),
+            ({"near": "9" * 60_000 + ",1"}, "near"),
+            ({"near": "22.29,114.17", "radius_km": "0"}, "radiusKm"),
+            ({"near": "22.29,114.17", "radius_km": "-5"}, "radiusKm"),
+            ({"near": "22.29,114.17", "radius_km": "inf"}, "radiusKm"),
+            ({"near": "22.29,114.17", "radius_km": "5 km"}, "radiusKm"),
+            ({"near": "22.29,114.17", "radius_km": "20001"}, "radiusKm"),
+            ({"radius_km": "5"}, "radiusKm"),
+            ({"sort_by": "distance"}, "sortBy"),
+            ({"near": "nowhere", "radius_km": "5", "sort_by": "distance"}, "near"),
         ],
     )
     def test_out_of_bounds_are_refused_by_field(self, asked: dict[str, Any], field: str) -> None:
@@ -58,6 +76,18 @@ class TestCriteria:
     @pytest.mark.parametrize("name", ["startTime", "STARTTIME", "date", "relevance", "price", "name"])
     def test_take_the_allowed_orders_only_by_name(self, name: str) -> None:
         assert criteria(texts={}, sort_by=name, sort_dir="DESC").descending
+
+    def test_take_a_point_and_a_radius(self) -> None:
+        asked = criteria(texts={}, near="22.29386, -114.17", radius_km="2.5", sort_by="distance")
+        assert asked.near == Near(point=Point(latitude=22.29386, longitude=-114.17), radius_km=2.5)
+        assert criteria(texts={}, near="-90,180").near == Near(point=Point(latitude=-90, longitude=180), radius_km=50)
+
+    @given(st.text(max_size=20), st.text(max_size=10))
+    def test_read_any_place_or_refuse_it(self, near: str, radius: str) -> None:
+        try:
+            criteria(texts={}, near=near, radius_km=radius)
+        except BadSearchError as refused:
+            assert refused.context["errors"]  # noqa: PT017 - either is right, nothing else may come
 
     def test_take_facets_as_a_list_or_all(self) -> None:
         assert criteria(texts={}, facets="city, category").facets == ("category", "city")

@@ -16,6 +16,7 @@ from boxoffice.services.search.domain.listing import (
     ToldState,
     Venue,
     changed,
+    changes_at,
     sale_state,
 )
 
@@ -97,3 +98,20 @@ class TestSaleState:
     )
     def test_says_what_a_buyer_would_meet(self, listing: Listing, told: Sale | None, said: str) -> None:
         assert sale_state(listing, told, now=NOW) == said
+
+
+class TestChangesAt:
+    @pytest.mark.parametrize(
+        ("listing", "hours"),
+        [
+            (LISTING, 48),
+            (replace(LISTING, on_sale_at=NOW + HOUR), 1),
+            (replace(LISTING, on_sale_at=NOW, off_sale_at=NOW + 2 * HOUR), 2),
+            (replace(LISTING, starts_at=NOW - HOUR, ends_at=NOW + HOUR), 1),
+        ],
+    )
+    def test_is_when_the_clock_alone_changes_what_is_said(self, listing: Listing, hours: int) -> None:
+        assert changes_at(listing, now=NOW) == NOW + hours * HOUR
+
+    def test_is_never_for_what_is_past(self) -> None:
+        assert changes_at(replace(LISTING, starts_at=NOW - 2 * HOUR, ends_at=NOW), now=NOW) is None

@@ -6,6 +6,7 @@ two: a service that keeps an event's terms writes both through one function and 
 
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar
+from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
@@ -116,12 +117,16 @@ class EventsPage(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     is_last: bool
 
 
-async def get_events(peers: Peers, *, page_no: int, page_size: int = 100) -> EventsPage:
-    """Read one page (from 0) of the events that everybody may see.
+async def get_events(peers: Peers, *, page_no: int, page_size: int = 100, **chosen: str) -> EventsPage:
+    """Read one page (from 0) of the events that everybody may see, by their start.
+
+    ``chosen`` are parameters of the list by the API's names: ``q`` (beginnings of words), ``dateFrom``, ``dateTo``,
+    ``sortDir``.
 
     :raises CatalogRefusedError: when the answer is not such a page.
     """
-    body = await _read(peers, f"/api/v1/events?pageNo={page_no}&pageSize={page_size}", None)
+    asked = urlencode({"pageNo": page_no, "pageSize": page_size, **chosen})
+    body = await _read(peers, f"/api/v1/events?{asked}", None)
     return _decode(body or b"", EventsPage)
 
 

@@ -1,4 +1,8 @@
-"""What the catalog tells: the whole public state of an event after each change (topic ``catalog.event.v1``)."""
+"""What the catalog tells: the whole public state of an event after each change (topic ``catalog.event.v1``).
+
+Where Debezium runs, the changes of the events table are told too (``catalog.events.rows``): not a public state but the
+row, whoever changed it.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -7,6 +11,8 @@ from uuid import UUID
 import msgspec
 
 TOPIC = "catalog.event.v1"
+ROWS_TOPIC = "catalog.events.rows"
+"""The events table itself, row by row, as Debezium tells it; only where Debezium runs."""
 
 EventType = Literal[
     "catalog.event.drafted",
@@ -76,3 +82,23 @@ class EventFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     source: str | None = None
     no_single_seats: bool = False
     """Whether buyers may not leave a single free seat behind; never without a seat map."""
+
+
+class EventRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the events table, as far as anybody may rely on it. A deleted row has its id only."""
+
+    id: int
+    status: str | None = None
+    version: int | None = None
+
+
+class RowChange(msgspec.Struct, frozen=True, kw_only=True):
+    """Value of ``catalog.events.rows``: Debezium's change event; ``op`` is c, u, d, or r for a row of the snapshot.
+
+    ``before`` of a deleted row is nothing but its key. A record without a value (a tombstone) says that the row of its
+    key is gone, and is all that is left of it once the topic was compacted.
+    """
+
+    op: Literal["c", "u", "d", "r"]
+    before: EventRow | None = None
+    after: EventRow | None = None

@@ -11,19 +11,12 @@ UserType = Literal["identity.user.registered", "identity.user.changed", "identit
 
 
 class UserFact(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Body of ``identity.user.v1``; an erased user has neither name nor e-mail left.
-
-    ``receive_…`` say which ways the user wants news on; ``language`` is a BCP 47 tag such as ``en`` or ``zh-HK``.
-    """
+    """Body of ``identity.user.v1``; an erased user has neither name nor e-mail left."""
 
     user_id: UUID
     name: str | None = None
     email: str | None = None
     phone: str | None = None
-    language: str = "en"
-    receive_email: bool = True
-    receive_sms: bool = False
-    receive_push: bool = False
 
 
 MAIL_TOPIC = "identity.mail.v1"

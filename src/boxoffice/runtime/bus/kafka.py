@@ -20,7 +20,8 @@ from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
 from boxoffice.runtime.bus.consuming import kept_running
-from boxoffice.runtime.bus.records import envelope_of, headers_of
+from boxoffice.runtime.bus.records import envelope_of, headers_of, plain_of
+from boxoffice.runtime.bus.rows import envelope_of_row, row_of
 from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, Consumer, DeadLetter, dead_letter_topic
 from boxoffice.runtime.bus.topics import MARKS, topic_of
 
@@ -128,8 +129,11 @@ class KafkaBus(Bus):
     def _partitions(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(self._name(topic), number) for number in range(topic_of(topic).partitions)]
 
-    def _envelope(self, record: Any) -> Envelope:
-        return envelope_of(record, topic=record.topic.removeprefix(self._before))
+    def _envelope(self, record: Any, topic: str | None = None) -> Envelope:
+        """Read a record; ``topic`` where it was set aside from another."""
+        name = topic or record.topic.removeprefix(self._before)
+        read = envelope_of_row if topic_of(name).rows else envelope_of
+        return read(record, topic=name)
 
     async def retained(self, topic: str) -> AsyncIterator[Envelope]:
         """Read again what a topic keeps, of each key oldest first; what is no message is left out."""
@@ -140,9 +144,7 @@ class KafkaBus(Bus):
     async def _from_the_start(self, topic: str) -> AsyncIterator[Any]:
         """Read a topic up to what is committed now."""
         await self.make({topic})
-        reader = self._reader()
-        await reader.start()
-        try:
+        async with self._reading() as reader:
             partitions = self._partitions(topic)
             reader.assign(partitions)
             ends = await reader.end_offsets(partitions)
@@ -156,14 +158,19 @@ class KafkaBus(Bus):
                 for one in list(left):
                     if await reader.position(one) >= ends[one]:
                         left.discard(one)
-        finally:
-            await reader.stop()
 
-    def _reader(self, *topics: str, **options: Any) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
+    @asynccontextmanager
+    async def _reading(self, *topics: str, **options: Any) -> AsyncIterator[AIOKafkaConsumer]:
+        """Lend a reader; it is closed also when it could not be started, or nobody waited for that."""
+        reader = AIOKafkaConsumer(
             *topics, bootstrap_servers=self._servers, isolation_level="read_committed", auto_offset_reset="earliest",
             enable_auto_commit=False, request_timeout_ms=REQUEST_MS, **options,
         )  # fmt: skip
+        try:
+            await reader.start()
+            yield reader
+        finally:
+            await asyncio.shield(_stopped(reader))
 
     async def make(self, topics: set[str]) -> None:
         """Make the topics that are not there, as ``topics.py`` says."""
@@ -186,14 +193,10 @@ class KafkaBus(Bus):
 
     async def _consume(self, consumer: Consumer) -> None:
         await self.make(set(consumer.topics))
-        reader = self._reader(
+        async with self._reading(
             *map(self._name, consumer.topics), group_id=self._name(consumer.name), max_poll_records=taking.READ_COUNT
-        )
-        await reader.start()
-        try:
+        ) as reader:
             await self._read(reader, consumer)
-        finally:
-            await reader.stop()
 
     async def _read(self, reader: AIOKafkaConsumer, consumer: Consumer) -> None:
         take = taking.Taking(consumer, read=self._envelope, set_aside=partial(self._set_aside, consumer.name))
@@ -236,14 +239,10 @@ class KafkaBus(Bus):
         }
         if not mine:
             return None
-        reader = self._reader()
-        await reader.start()
-        try:
+        async with self._reading() as reader:
             partitions = self._partitions(topic)
             ends = await reader.end_offsets(partitions)
             begins = await reader.beginning_offsets(partitions)
-        finally:
-            await reader.stop()
         left: int = sum(ends[one] - max(mine.get(one, 0), begins[one]) for one in partitions)
         return left
 
@@ -257,11 +256,11 @@ class KafkaBus(Bus):
     @asynccontextmanager
     async def _administering(self) -> AsyncIterator[AIOKafkaAdminClient]:
         admin = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=REQUEST_MS)
-        await admin.start()
         try:
+            await admin.start()
             yield admin
         finally:
-            await admin.close()
+            await asyncio.shield(admin.close())
 
     async def dead_letters(self, consumer: str) -> AsyncIterator[DeadLetter]:
         """Read a consumer's dead letters, oldest first, but those that a later record says were replayed."""
@@ -275,11 +274,7 @@ class KafkaBus(Bus):
                 continue
             topic = next((value.decode() for name, value in record.headers if name == DEAD_LETTER_OF), record.topic)
             try:
-                read = self._envelope(record)
-                envelope = Envelope(
-                    message_id=read.message_id, topic=topic, key=read.key, type_=read.type_, version=read.version,
-                    occurred_at=read.occurred_at, trace=read.trace, body=read.body,
-                )  # fmt: skip
+                envelope = self._envelope(record, topic)
             except ValueError:
                 envelope = None
             yield DeadLetter(position=position, envelope=envelope, size=len(record.value or b""))
@@ -288,9 +283,10 @@ class KafkaBus(Bus):
         """Send a dead letter to its topic once more, then note that it was: a crash between repeats it, harmlessly."""
         assert letter.envelope is not None
         envelope, producer = letter.envelope, await self._plain_producer()
-        await producer.send_and_wait(
-            self._name(envelope.topic), bytes(envelope.body), envelope.key.encode(), headers=headers_of(envelope)
-        )
+        rows = topic_of(envelope.topic).rows
+        key, value = (row_of if rows else plain_of)(envelope)
+        headers = [] if rows else headers_of(envelope)
+        await producer.send_and_wait(self._name(envelope.topic), value, key, headers=headers)
         await producer.send_and_wait(
             self._name(dead_letter_topic(consumer)),
             b"null",
@@ -308,6 +304,6 @@ async def _sent(
     return answer
 
 
-async def _stopped(producer: AIOKafkaProducer) -> None:
+async def _stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
     with suppress(KafkaError, OSError, asyncio.TimeoutError):
-        await producer.stop()
+        await client.stop()

@@ -26,6 +26,11 @@ def headers_of(envelope: Envelope) -> list[tuple[str, bytes]]:
     return headers if envelope.trace is None else [*headers, ("trace", envelope.trace.encode())]
 
 
+def plain_of(envelope: Envelope) -> tuple[bytes, bytes | None]:
+    """Write key and value of a message."""
+    return envelope.key.encode(), bytes(envelope.body)
+
+
 def envelope_of(record: Any, *, topic: str) -> Envelope:
     """Read a message from a record of a topic.
 

@@ -10,7 +10,8 @@ from redis.exceptions import RedisError
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.bus.seam import Consumer
-from boxoffice.runtime.telemetry import MESSAGES, begin_trace, log
+from boxoffice.runtime.telemetry import MESSAGES, log
+from boxoffice.runtime.tracing import Delivery
 
 READ_COUNT = 100
 """Messages of one read."""
@@ -42,8 +43,8 @@ class Taking(Generic[Raw]):
             return False
         try:
             envelopes = [self._read(raw) for raw in raws]
-            begin_trace(envelopes[-1].trace if envelopes else None)
-            await consumer.take_many(envelopes)
+            with Delivery(consumer.name).trying(envelopes):
+                await consumer.take_many(envelopes)
         except Exception as error:  # noqa: BLE001 - whatever it was, taking them one by one finds the poison
             _log.exception("messages.failed", consumer=consumer.name, count=len(raws), error=type(error).__name__)
             return False
@@ -53,12 +54,12 @@ class Taking(Generic[Raw]):
     async def one(self, raw: Raw) -> None:
         """Take one message: again while something is away, a few times when it fails, then it is set aside."""
         consumer = self._consumer
-        attempt = 0
+        attempt, delivery = 0, Delivery(consumer.name)
         while attempt < TRIES:
             try:
                 envelope = self._read(raw)
-                begin_trace(envelope.trace)
-                await consumer.take(envelope)
+                with delivery.trying([envelope]):
+                    await consumer.take(envelope)
             except Exception as error:  # noqa: BLE001 - a poison message must not stop the others; it is kept and counted
                 away = is_away(error)
                 attempt += 0 if away else 1

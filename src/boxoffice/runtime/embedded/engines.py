@@ -3,11 +3,14 @@
 import os
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from boxoffice.runtime.embedded import postgres, secrets, valkey
+from boxoffice.runtime.embedded.backup_folder import BackupFolder
 from boxoffice.runtime.embedded.errors import EngineError, EngineFailedError
 from boxoffice.runtime.embedded.folder import DataFolder
+from boxoffice.runtime.embedded.log_archive import LogArchive
 
 SERVICES = ("identity", "catalog", "sales", "notification")
 """Services that own a database."""
@@ -17,7 +20,8 @@ class Engines:
     """The engines that a shop uses: its own, or those that the environment names.
 
     ``DATABASE_URL`` (a server where we may make databases and roles) or a URL for every service stand for PostgreSQL,
-    ``BOXOFFICE_REDIS_URL`` for Valkey.
+    ``BOXOFFICE_REDIS_URL`` for Valkey. ``BOXOFFICE_BACKUP_DIR`` names a folder into which PostgreSQL's log is followed,
+    for backups up to any instant.
     """
 
     def __init__(self, folder: DataFolder, environment: Mapping[str, str] | None = None) -> None:
@@ -26,6 +30,7 @@ class Engines:
         self._secrets: dict[str, str] = {}
         self.postgres: postgres.Postgres | None = None
         self.valkey: valkey.Valkey | None = None
+        self._archive: LogArchive | None = None
 
     @property
     def brings_databases(self) -> bool:
@@ -37,9 +42,14 @@ class Engines:
 
         :raises EngineError: when an engine cannot be started.
         """
+        if self._environment.get("BOXOFFICE_BACKUP_DIR") and not self._is_own:
+            raise EngineFailedError(
+                "BOXOFFICE_BACKUP_DIR is for the PostgreSQL that comes with the package; backups of a server of yours "
+                "are made with its own tools (docs/howto/back-up-and-restore.md). Leave one of the two out."
+            )
         names = ["postgres", "valkey", "session", *SERVICES]
         self._secrets = secrets.ensure(self._folder.path, names)
-        if not self.brings_databases and "DATABASE_URL" not in self._environment:
+        if self._is_own:
             self.postgres = postgres.start(
                 self._folder.postgres, password=self._secrets["postgres"], log=self._folder.logs / "postgres.log"
             )
@@ -56,6 +66,7 @@ class Engines:
         reached: dict[str, Any] = {"session_secret": self._secrets["session"]}
         if self.postgres is not None:
             self.postgres = postgres.ready(self.postgres, self._folder.postgres, log=self._folder.logs / "postgres.log")
+            self._archive = self._follow_log(self.postgres)
         if not self.brings_databases:
             reached |= self._provision()
         if self.valkey is not None:
@@ -70,6 +81,8 @@ class Engines:
             engine.process.ask()
         for engine in running:
             engine.stop()
+        if self._archive is not None:
+            self._archive.stop()
 
     def kill(self) -> None:
         """End those that we started at once; nothing that was committed is lost."""
@@ -77,13 +90,32 @@ class Engines:
             if engine is not None:
                 with suppress(OSError):
                     engine.process.kill()
+        if self._archive is not None:
+            with suppress(OSError):
+                self._archive.kill()
 
     def broken(self) -> EngineError | None:
-        """Tell which engine of ours ended by itself, if one did."""
+        """Tell which engine of ours ended by itself, if one did. From the main thread only."""
+        if self._archive is not None and self.postgres is not None and self.postgres.process.running():
+            self._archive.keep_running()
         for engine in (self.postgres, self.valkey):
             if engine is not None and not engine.process.running():
                 return engine.process.failure(f"{engine.process.name} ended by itself")
         return None
+
+    @property
+    def _is_own(self) -> bool:
+        return not self.brings_databases and "DATABASE_URL" not in self._environment
+
+    def _follow_log(self, server: postgres.Postgres) -> LogArchive | None:
+        place = self._environment.get("BOXOFFICE_BACKUP_DIR")
+        if not place:
+            return None
+        backups = BackupFolder(Path(place))
+        backups.claim(self._folder.path)
+        archive = LogArchive(backups, admin_url=server.admin_url, log_file=self._folder.logs / "pg_receivewal.log")
+        archive.start()
+        return archive
 
     def _provision(self) -> dict[str, str]:
         import psycopg2

@@ -29,6 +29,10 @@ class NewerFolderError(EngineError):
     """The data folder was written by a newer version of the program."""
 
 
+class BackupUnusableError(EngineError):
+    """A folder of backups is another shop's, or has none that fits what was asked for."""
+
+
 def is_about_a_full_disk(said: str) -> bool:
     """Whether an engine complains about a full disk (PostgreSQL only hints at it when a write was cut short)."""
     return "No space left on device" in said or "Check free disk space" in said

@@ -59,18 +59,18 @@ class Postgres:
     @property
     def admin_url(self) -> str:
         """The superuser's URL of the maintenance database."""
-        return self.url("postgres", SUPERUSER, self._password)
+        return admin_url(self._password, self.port)
 
     def url(self, database: str, role: str, password: str) -> str:
         """Write the URL of one database for one role."""
         return f"postgresql://{role}:{quote(password, safe='')}@{LOOPBACK}:{self.port}/{database}"
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, *, seconds: float = READY_S) -> None:
         """Wait until it takes connections.
 
         :raises EngineError: when it does not.
         """
-        self.process.wait_until(self._is_ready, seconds=READY_S)
+        self.process.wait_until(self._is_ready, seconds=seconds)
 
     def stop(self) -> None:
         """Disconnect everybody, write a checkpoint and end ("fast shutdown")."""
@@ -83,6 +83,11 @@ class Postgres:
         except OSError:
             return False
         return len(lines) >= 8 and lines[0] == str(self.process.pid) and lines[7].strip() == "ready"  # noqa: PLR2004 - as said
+
+
+def admin_url(password: str, port: int) -> str:
+    """Write the superuser's URL of the maintenance database of a server of ours."""
+    return f"postgresql://{SUPERUSER}:{quote(password, safe='')}@{LOOPBACK}:{port}/postgres"
 
 
 def start(

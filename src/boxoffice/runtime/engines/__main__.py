@@ -3,6 +3,7 @@
 import sys
 
 from boxoffice.runtime.embedded.errors import EngineError
+from boxoffice.runtime.engines import mongodb
 from boxoffice.runtime.engines.fetching import fetched
 from boxoffice.runtime.engines.locks import every_lock
 
@@ -12,6 +13,7 @@ def main() -> int:
     try:
         for lock in every_lock():
             fetched(lock)
+        mongodb.home()
     except EngineError as error:
         print(error, file=sys.stderr)  # noqa: T201 - for who runs it
         return 1

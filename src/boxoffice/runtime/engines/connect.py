@@ -15,7 +15,7 @@ from boxoffice.runtime.engines.java import java
 from boxoffice.runtime.engines.locks import lock
 
 JAVA = 17
-READY_S = 120.0
+READY_S = 600.0
 STOP_S = 30.0
 HEAP = "512m"
 PROPERTIES = """\

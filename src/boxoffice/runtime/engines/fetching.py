@@ -34,17 +34,20 @@ def folder_of(lock: Path) -> Path:
     return cache() / f"{lock.stem}-{hashlib.sha256(lock.read_bytes()).hexdigest()[:12]}"
 
 
-def fetched(lock: Path, *, say: Say = print) -> Path:
+def fetched(lock: Path, *, say: Say = print, only: str = "") -> Path:
     """Return the folder with an engine's files, flat by their base names; fetches those that are missing.
+
+    ``only``: how the base names of those that are needed begin.
 
     :raises EngineMissingError: when one cannot be had, or is not what the lock file says.
     """
     folder, lines = folder_of(lock), lock.read_text().splitlines()
     listed = [line.split(maxsplit=1) for line in lines if line and not line.startswith("#")]
-    missing = [(digest, path) for digest, path in listed if not (folder / Path(path).name).exists()]
+    needed = [(digest, path) for digest, path in listed if Path(path).name.startswith(only)]
+    missing = [(digest, path) for digest, path in needed if not (folder / Path(path).name).exists()]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
-        say(f"Fetching {lock.stem}: {len(missing)} of {len(listed)} files …")
+        say(f"Fetching {lock.stem}: {len(missing)} of {len(needed)} files …")
         with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client, ThreadPoolExecutor(AT_ONCE) as hands:
             for done, _ in enumerate(hands.map(lambda one: _fetch(client, folder, *one, say=say), missing), 1):
                 if done % 10 == 0 or done == len(missing):

@@ -15,7 +15,7 @@ from boxoffice.runtime.engines.java import java
 from boxoffice.runtime.engines.locks import lock
 
 JAVA = 17
-READY_S = 120.0
+READY_S = 600.0
 STOP_S = 30.0
 HEAP = "512m"
 """What a busy node of ours needs; it rests at 300 MB."""
@@ -124,8 +124,7 @@ def _format(command: list[str | Path], properties: Path) -> None:
         "kafka.tools.StorageTool",
         "format",
         "--standalone",
-        "-t",
-        cluster,
+        f"--cluster-id={cluster}",  # of its own, it might begin with a dash
         "-c",
         properties.resolve(),
     ]

@@ -16,6 +16,11 @@ def lock(engines: str) -> Path:
     return _folder() / f"{engines}.lock"
 
 
+def requirements(engine: str) -> Path:
+    """Return the locked packages of an engine that comes from the Python package index."""
+    return _folder() / f"{engine}.requirements.txt"
+
+
 def every_lock() -> list[Path]:
     """List all lock files."""
     return sorted(_folder().glob("*.lock"))

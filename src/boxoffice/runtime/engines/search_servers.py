@@ -32,7 +32,9 @@ Kind = Literal["opensearch", "elasticsearch"]
 JAVA_AT_LEAST = 21
 HEAP = "256m"
 """Enough for some ten thousand events; the process takes about 460 MB with it."""
-READY_S = 300.0
+SMALL = (f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:-UseG1GC", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""For tests: little memory, few threads, a quick start."""
+READY_S = 600.0
 """20 seconds alone on two cores; a busy machine may need minutes."""
 STOP_S = 30.0
 PROBE_S = 2.0
@@ -56,6 +58,13 @@ class SearchServer:
         """What ``BOXOFFICE_SEARCH_ENGINE_URL`` takes."""
         return f"{self.kind}+http://{LOOPBACK}:{self.port}"
 
+    def wait_ready(self) -> None:
+        """Wait until it answers.
+
+        :raises EngineFailedError: when it does not.
+        """
+        self.process.wait_until(lambda: _answers(self.port), seconds=READY_S)
+
     def stop(self) -> None:
         """Write everything and end."""
         self.process.stop(seconds=STOP_S)
@@ -72,7 +81,7 @@ def home(kind: Kind, *, say: Callable[[str], None] = print) -> Path:
 
     :raises EngineError: when they cannot be fetched.
     """
-    archive = fetched(lock("search"), say=say) / _archive(kind)
+    archive = fetched(lock("search"), say=say, only=f"{kind}-") / _archive(kind)
     folder = archive.parent
     target = folder / archive.stem
     if not target.exists():
@@ -84,29 +93,49 @@ def home(kind: Kind, *, say: Callable[[str], None] = print) -> Path:
     return target
 
 
-def start_ready(kind: Kind, folder: Path, *, log: Path, say: Callable[[str], None] = print) -> SearchServer:
-    """Start a server whose data, logs and settings are in ``folder``, and wait for it.
+def start_ready(
+    kind: Kind, folder: Path, *, log: Path, say: Callable[[str], None] = print, options: Sequence[str] = SMALL
+) -> SearchServer:
+    """Start a server whose data, logs and settings are in ``folder``, and wait for it; ``options`` are Java's.
 
     :raises EngineError: when it cannot be fetched, there is no Java for it, or it does not come up.
     """
-    programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
-    server = _start(kind, programs, runtime, folder, log=log)
+    server = start(kind, folder, log=log, say=say, options=options)
     for _ in range(1, STARTS):
         try:
             _wait(server)
         except EngineFailedError as error:
             if not PORT_TAKEN.search(str(error)):
                 raise
-            server = _start(kind, programs, runtime, folder, log=log)
+            server = start(kind, folder, log=log, say=say, options=options)
         else:
             return server
     _wait(server)
     return server
 
 
+def start(
+    kind: Kind,
+    folder: Path,
+    *,
+    log: Path,
+    port: int | None = None,
+    say: Callable[[str], None] = print,
+    options: Sequence[str] = SMALL,
+) -> SearchServer:
+    """Begin to start a server whose data, logs and settings are in ``folder``; ``wait_ready`` is yours.
+
+    :raises EngineError: when it cannot be fetched, there is no Java for it, or the folder cannot be used.
+    """
+    programs, runtime = home(kind, say=say), java(JAVA_AT_LEAST)
+    folder.mkdir(parents=True, exist_ok=True)
+    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
+    return _start(kind, programs, runtime, folder, log=log, port=port or free_port(), options=options)
+
+
 def _wait(server: SearchServer) -> None:
     try:
-        server.process.wait_until(lambda: _answers(server.port), seconds=READY_S)
+        server.wait_ready()
     except BaseException:
         server.process.kill()
         raise
@@ -146,10 +175,14 @@ def _archive(kind: Kind) -> str:
     return next(name for name in names if name.startswith(f"{kind}-"))
 
 
-def _start(kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path) -> SearchServer:
-    port, transport = free_port(), free_port()
+def _start(
+    kind: Kind, programs: Path, runtime: Path, folder: Path, *, log: Path, port: int, options: Sequence[str]
+) -> SearchServer:
+    transport = free_port()
     try:
-        _prepare(programs, runtime, folder, settings=_settings(kind, folder, port=port, transport=transport))
+        _prepare(
+            programs, runtime, folder, settings=_settings(kind, folder, port=port, transport=transport), options=options
+        )
     except OSError as error:
         raise from_os_error(error, doing=f"preparing {folder}") from error
     process = child.start(
@@ -174,7 +207,7 @@ def _settings(kind: Kind, folder: Path, *, port: int, transport: int) -> str:
     return "\n".join(f"{name}: {value}" for name, value in lines.items()) + "\n"
 
 
-def _prepare(programs: Path, runtime: Path, folder: Path, *, settings: str) -> None:
+def _prepare(programs: Path, runtime: Path, folder: Path, *, settings: str, options: Sequence[str]) -> None:
     for part in ("data", "logs", "tmp"):
         (folder / part).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "config", ignore_errors=True)
@@ -186,7 +219,6 @@ def _prepare(programs: Path, runtime: Path, folder: Path, *, settings: str) -> N
     stock.write_text("\n".join(lines) + "\n")
     own = folder / "config" / "jvm.options.d"
     own.mkdir(exist_ok=True)
-    options = [f"-Xms{HEAP}", f"-Xmx{HEAP}", "-XX:-UseG1GC", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
     (own / "boxoffice.options").write_text("\n".join(options) + "\n")
     programs_file = "elasticsearch.yml" if (folder / "config" / "elasticsearch.yml").exists() else "opensearch.yml"
     (folder / "config" / programs_file).write_text(settings)

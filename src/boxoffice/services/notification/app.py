@@ -1,4 +1,4 @@
-"""The composition root of notification: settings to pool, bus, mail server, consumer, timers and routes."""
+"""The composition root of notification: settings to pool, stores, bus, mail server, consumer, timers and routes."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,8 +15,12 @@ from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.notification.api import ROUTES
 from boxoffice.services.notification.consumers import consumer
+from boxoffice.services.notification.domain.preferences import Home, PreferenceStore
 from boxoffice.services.notification.jobs import jobs
 from boxoffice.services.notification.providers.smtp import MailServer
+from boxoffice.services.notification.store.preferences import PostgresPreferences
+from boxoffice.services.notification.usecases.carry_preferences import adopt_home, carry_preferences
+from boxoffice.services.notification.usecases.read_preferences import Choices
 from boxoffice.services.notification.usecases.send_due_mails import Post
 from boxoffice.services.notification.usecases.write_letter import Sender
 
@@ -31,9 +35,12 @@ def build(settings: Settings, peers: Peers) -> Litestar:
                 settings.notification_database_url, size=settings.database_pool_size, name="notification"
             ) as database,
             Redis.from_url(settings.redis_url) as redis,
+            preference_store(settings, database) as store,
         ):
-            app.state.database = database
-            post = Post(database=database, server=mail_server(settings), sender=sender(settings))
+            await adopt_home(database, store)
+            choices = Choices(database=database, store=store)
+            app.state.database, app.state.choices = database, choices
+            post = Post(database=database, server=mail_server(settings), sender=sender(settings), choices=choices)
             async with (
                 open_bus(settings.bus_url, redis) as bus,
                 bus.consuming([consumer(database)]),
@@ -52,6 +59,30 @@ def build(settings: Settings, peers: Peers) -> Litestar:
         lifespan=[lifespan],
     )
     return app
+
+
+@asynccontextmanager
+async def preference_store(settings: Settings, database: Database) -> AsyncIterator[PreferenceStore]:
+    """Keep the store open that the settings name; a MongoDB that is away is found out about when it is asked."""
+    if not settings.mongodb_url:
+        yield PostgresPreferences(database)
+        return
+    from boxoffice.runtime.mongodb import open_mongodb
+    from boxoffice.services.notification.providers.mongo_preferences import MongoPreferences
+
+    async with open_mongodb(settings.mongodb_url, name="boxoffice notification") as documents:
+        yield MongoPreferences(documents)
+
+
+async def carry_to(settings: Settings, home: Home) -> int | None:
+    """Carry preferences to a store from the other one; returns how many users', none when they are there already."""
+    async with (
+        Database.open(settings.notification_database_url, size=2, name="notification") as database,
+        preference_store(settings, database) as elsewhere,
+    ):
+        here: PreferenceStore = PostgresPreferences(database)
+        here, there = (here, elsewhere) if home is Home.MONGODB else (elsewhere, here)
+        return await carry_preferences(database, here=here, there=there)
 
 
 def mail_server(settings: Settings) -> MailServer:

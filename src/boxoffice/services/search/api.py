@@ -15,14 +15,17 @@ from boxoffice.kernel.money import Money
 from boxoffice.runtime import paging, web
 from boxoffice.runtime.web import View
 from boxoffice.services.search.domain.criteria import DEFAULT_PAGE_SIZE, BadSearchError, Criteria, criteria
-from boxoffice.services.search.domain.listing import Entry, SaleState, sale_state
+from boxoffice.services.search.domain.geography import Near, distance_km, point_of
+from boxoffice.services.search.domain.listing import Entry, SaleState, changes_at, sale_state
 from boxoffice.services.search.providers.engine import Matching, SearchUnavailableError, SuggestionKind
-from boxoffice.services.search.providers.shelf import Shelf
-from boxoffice.services.search.usecases.find_events import Answer, find_events
-from boxoffice.services.search.usecases.suggest_names import MAX_SUGGESTIONS, suggest_names
+from boxoffice.services.search.usecases.answer import Made
+from boxoffice.services.search.usecases.find_events import Answer, find_events, question_of
+from boxoffice.services.search.usecases.suggest_names import MAX_SUGGESTIONS, suggest_names, typed_as
 
 CACHE = "public, max-age=5, stale-while-revalidate=30"
 """A proxy may answer the crowd; nobody sees a sale state that is older than a few seconds for long."""
+CACHE_OF_ONE = "private, max-age=5, stale-while-revalidate=30"
+"""Where somebody is is no business of a proxy's."""
 SHORT = 240
 """Characters of a description in a hit."""
 
@@ -47,8 +50,11 @@ class HitCategory(View, frozen=True, kw_only=True):
     name: str
 
 
-class Hit(View, frozen=True, kw_only=True):
-    """One event. ``sale_state`` is what can be said honestly now; ``lowest_price`` is a total price, fees included."""
+class Hit(View, frozen=True, kw_only=True, omit_defaults=True):
+    """One event. ``sale_state`` is what can be said honestly now; ``lowest_price`` is a total price, fees included.
+
+    ``distance_km`` stands in answers to ``near``: kilometres as the crow flies, to ten metres.
+    """
 
     id: int
     name: str
@@ -65,6 +71,7 @@ class Hit(View, frozen=True, kw_only=True):
     on_sale_at: str | None
     lowest_price: str | None
     currency: str | None
+    distance_km: float | None = None
 
 
 class FacetCount(View, frozen=True, kw_only=True):
@@ -106,7 +113,7 @@ PageSize = Annotated[int, QueryParameter(name="pageSize", description="1 to 100.
     "/search",
     summary="Find events",
     responses={200: ResponseSpec(data_container=Page, description="One page of hits", generate_examples=False)},
-    opt=web.refuses(BadSearchError, SearchUnavailableError, web.NotImplementedYetError),
+    opt=web.refuses(BadSearchError, SearchUnavailableError),
 )
 async def search(
     *,
@@ -127,27 +134,33 @@ async def search(
     page_no: PageNo = 0,
     page_size: PageSize = DEFAULT_PAGE_SIZE,
     sort_by: Annotated[
-        str, QueryParameter(name="sortBy", description="relevance, date (or startTime), price or name.")
+        str, QueryParameter(name="sortBy", description="relevance, date (or startTime), price, name or distance.")
     ] = "",
     sort_dir: Annotated[str, QueryParameter(name="sortDir", description="asc or desc; not for relevance.")] = "",
     facets: Annotated[
         str, QueryParameter(description="category, city, venue, month, year, composer, comma-separated; or all.")
     ] = "",
-    near: Annotated[str, QueryParameter(description="Not built yet.")] = "",
-    radius_km: Annotated[str, QueryParameter(name="radiusKm", description="Not built yet.")] = "",
+    near: Annotated[
+        str, QueryParameter(description="Latitude and longitude in degrees, with a comma between: 22.29,114.17.")
+    ] = "",
+    radius_km: Annotated[
+        str,
+        QueryParameter(name="radiusKm", description="Kilometres from there, as the crow flies; 50 if none is said."),
+    ] = "",
 ) -> Response[bytes]:
-    """Find events by words, place, days and category, closest first, upcoming before past."""
-    if near or radius_km:
-        raise web.NotImplementedYetError("Ask by place instead: location=Hong Kong.")
+    """Find events by words, place, days and category, closest first, upcoming before past.
+
+    Or find what is near, by distance if that is asked; venues without coordinates are near nothing.
+    """
     asked = criteria(
         texts={
             "q": q, "eventName": event_name, "location": location, "venueName": venue_name,
             "description": description, "keywords": keywords, "category": category,
         },
-        date_from=date_from, date_to=date_to, page_no=page_no, page_size=page_size,
+        date_from=date_from, date_to=date_to, near=near, radius_km=radius_km, page_no=page_no, page_size=page_size,
         sort_by=sort_by, sort_dir=sort_dir, facets=facets,
     )  # fmt: skip
-    return await _page(request, state.shelf, asked)
+    return await _page(request, state, asked)
 
 
 @get(
@@ -160,7 +173,7 @@ async def get_all(
     request: Request[Any, Any, Any], state: State, page_no: PageNo = 0, page_size: PageSize = DEFAULT_PAGE_SIZE
 ) -> Response[bytes]:
     """List every event: the next one first, then what is past."""
-    return await _page(request, state.shelf, criteria(texts={}, page_no=page_no, page_size=page_size))
+    return await _page(request, state, criteria(texts={}, page_no=page_no, page_size=page_size))
 
 
 @get(
@@ -176,14 +189,27 @@ async def suggest(
     limit: Annotated[int, QueryParameter(description="1 to 10.")] = MAX_SUGGESTIONS,
 ) -> Response[bytes]:
     """Complete what is being typed: composers, performers, works, venues, cities, categories, events."""
-    found = await suggest_names(state.shelf, q, limit=limit, now=datetime.now(UTC))
-    names = tuple(SuggestedName(text=one.text, kind=one.kind, count=one.count) for one in found)
-    return _cacheable(request, Suggestions(suggestions=names))
+
+    async def make() -> Made:
+        found = await suggest_names(state.patience, state.peers, q, limit=limit, now=datetime.now(UTC))
+        names = tuple(SuggestedName(text=one.text, kind=one.kind, count=one.count) for one in found)
+        return Made(body=msgspec.json.encode(Suggestions(suggestions=names)), may_keep=not state.patience.away)
+
+    return _cacheable(request, await state.answers.give(typed_as(q, limit=limit), make), CACHE)
 
 
-async def _page(request: Request[Any, Any, Any], shelf: Shelf, asked: Criteria) -> Response[bytes]:
-    now = datetime.now(UTC)
-    return _cacheable(request, page_of(await find_events(shelf, asked, now=now), asked, now=now))
+async def _page(request: Request[Any, Any, Any], state: State, asked: Criteria) -> Response[bytes]:
+    async def make() -> Made:
+        now = datetime.now(UTC)
+        answer = await find_events(state.shelf, state.patience, state.peers, asked, now=now)
+        until = [changes_at(entry.listing, now=now) for entry in answer.found.hits if entry.listing]
+        return Made(
+            body=msgspec.json.encode(page_of(answer, asked, now=now)), until=min(filter(None, until), default=None),
+            may_keep=not answer.degraded,
+        )  # fmt: skip
+
+    body = await state.answers.give(question_of(asked), make)
+    return _cacheable(request, body, CACHE_OF_ONE if asked.near else CACHE)
 
 
 def page_of(answer: Answer, asked: Criteria, *, now: datetime) -> Page:
@@ -194,20 +220,21 @@ def page_of(answer: Answer, asked: Criteria, *, now: datetime) -> Page:
         for name, values in found.facets.items()
     }
     return Page(
-        events=tuple(hit_of(entry, now=now) for entry in found.hits),
+        events=tuple(hit_of(entry, now=now, near=asked.near) for entry in found.hits),
         matching=found.matching, facets=facets or None, degraded=answer.degraded or None,
         **paging.paging(found.total, asked.page_no, asked.page_size),
     )  # fmt: skip
 
 
-def hit_of(entry: Entry, *, now: datetime) -> Hit:
-    """Write one hit as of an instant."""
+def hit_of(entry: Entry, *, now: datetime, near: Near | None = None) -> Hit:
+    """Write one hit as of an instant, with its distance from what it was to be near."""
     listing, sale = entry.listing, entry.sale
     assert listing is not None
     venue, state = listing.venue, sale_state(listing, sale, now=now)
     lowest = None
     if sale is not None and sale.lowest_price_minor is not None and sale.currency is not None:
         lowest = Money(sale.lowest_price_minor, sale.currency)
+    point = point_of(venue.latitude, venue.longitude)
     return Hit(
         id=entry.event_id, name=listing.name, description=_shortened(listing.description),
         start_time=rfc3339(listing.starts_at), end_time=rfc3339(listing.ends_at), time_zone=venue.time_zone,
@@ -220,6 +247,7 @@ def hit_of(entry: Entry, *, now: datetime) -> Hit:
         sale_state=state, on_sale=state in {"on_sale", "few_left"},
         on_sale_at=rfc3339(listing.on_sale_at) if listing.on_sale_at else None,
         lowest_price=lowest.decimal() if lowest else None, currency=lowest.currency if lowest else listing.currency,
+        distance_km=round(distance_km(near.point, point), 2) if near and point else None,
     )  # fmt: skip
 
 
@@ -229,11 +257,10 @@ def _shortened(text: str) -> str:
     return text[:SHORT].rsplit(maxsplit=1)[0] + " …"
 
 
-def _cacheable(request: Request[Any, Any, Any], view: View) -> Response[bytes]:
+def _cacheable(request: Request[Any, Any, Any], body: bytes, cache: str) -> Response[bytes]:
     """Answer with an ETag over the content, or 304 to who has it already."""
-    body = msgspec.json.encode(view)
     etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    headers = {"ETag": etag, "Cache-Control": CACHE}
+    headers = {"ETag": etag, "Cache-Control": cache}
     if etag in request.headers.get("if-none-match", ""):
         return Response(content=b"", status_code=304, headers=headers)
     return Response(content=body, media_type="application/json", headers=headers)

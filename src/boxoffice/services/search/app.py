@@ -9,6 +9,7 @@ from litestar import Litestar
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from boxoffice.contracts.http.catalog import get_events
 from boxoffice.runtime import jobs, web
 from boxoffice.runtime.authn import TokenVerifier
 from boxoffice.runtime.bus import open_bus
@@ -16,12 +17,15 @@ from boxoffice.runtime.lease import Lease
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.services.search import api
-from boxoffice.services.search.consumers import consumer, retained_sales
+from boxoffice.services.search.consumers import consumer, retained_sales, rows_consumer
 from boxoffice.services.search.jobs import Keeper
 from boxoffice.services.search.providers.alias_shelf import AliasShelf
-from boxoffice.services.search.providers.engine import IndexInUseError
+from boxoffice.services.search.providers.engine import IndexInUseError, SearchUnavailableError
 from boxoffice.services.search.providers.folder_shelf import FolderShelf
+from boxoffice.services.search.providers.kept_answers import KeptAnswers
+from boxoffice.services.search.providers.patience import Patience
 from boxoffice.services.search.providers.shelf import Shelf
+from boxoffice.services.search.usecases.answer import Answers
 from boxoffice.services.search.usecases.rebuild import Progress, rebuild
 from boxoffice.services.search.usecases.take_changes import Intake
 
@@ -36,9 +40,15 @@ def shelf_of(settings: Settings) -> Shelf:
     return FolderShelf(Path(settings.search_index_dir))
 
 
+def keeps_answers(settings: Settings) -> bool:
+    """Whether answers are kept: by itself only where the engine is a server, since the embedded one is cheap to ask."""
+    return settings.search_cache == "on" or (settings.search_cache == "auto" and bool(settings.search_engine_url))
+
+
 def build(settings: Settings, peers: Peers) -> Litestar:
     """Build the search service."""
     shelf = shelf_of(settings)
+    answers = Answers(shelf)
 
     @asynccontextmanager
     async def lifespan(_app: Litestar) -> AsyncIterator[None]:
@@ -47,12 +57,18 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             stack.push_async_callback(redis.aclose)
             await stack.enter_async_context(_opened(shelf, redis))
             bus = await stack.enter_async_context(open_bus(settings.bus_url, redis))
-            intake = Intake(shelf)
+            if keeps_answers(settings):
+                answers.kept = await stack.enter_async_context(KeptAnswers.open(settings.redis_url))
+            stack.push_async_callback(answers.close)
+            intake = Intake(shelf, answers.drop)
+            consumers = [consumer(intake)]
+            if settings.outbox_carrier == "connect":
+                consumers.append(rows_consumer(shelf, intake, peers))
             keeper = Keeper(
                 shelf=shelf,
                 intake=intake,
                 peers=peers,
-                consuming=lambda: bus.consuming([consumer(intake)]),
+                consuming=lambda: bus.consuming(consumers),
                 retained=lambda: retained_sales(bus),
                 tasks=await stack.enter_async_context(AsyncExitStack()),
             )
@@ -60,8 +76,16 @@ def build(settings: Settings, peers: Peers) -> Litestar:
             await stack.enter_async_context(jobs.running([keeper.job]))
             yield
 
+    patience = Patience(shelf, settings.search_patience_ms / 1_000 if settings.search_engine_url else None)
+
     async def index_answers() -> None:
-        await shelf.ask(lambda engine: engine.count())
+        """Be ready while anybody can be answered: a process that is taken out of the line answers nobody."""
+        try:
+            await patience.ask(lambda engine: engine.count())
+        except SearchUnavailableError:
+            if not patience.limited:
+                raise
+            await get_events(peers, page_no=0, page_size=1)
 
     return web.make_app(
         "search",
@@ -69,7 +93,7 @@ def build(settings: Settings, peers: Peers) -> Litestar:
         verifier=TokenVerifier(peers.jwks, issuer=settings.token_issuer),
         ready={"index": index_answers},
         lifespan=[lifespan],
-        state={"shelf": shelf},
+        state={"shelf": shelf, "answers": answers, "patience": patience, "peers": peers},
     )
 
 
@@ -79,11 +103,16 @@ async def rebuild_alone(settings: Settings, peers: Peers, *, progress: Progress)
     :raises IndexInUseError: when one runs: ask it with ``ask_for_rebuild`` instead.
     """
     shelf = shelf_of(settings)
-    async with Redis.from_url(settings.redis_url) as redis, _opened(shelf, redis):
+    async with (
+        Redis.from_url(settings.redis_url) as redis,
+        KeptAnswers.open(settings.redis_url) as kept,
+        _opened(shelf, redis),
+    ):
         if not shelf.writing:
             raise IndexInUseError("a search process runs and looks after this index")
         async with open_bus(settings.bus_url, redis) as bus:
-            return await rebuild(shelf, Intake(shelf), peers=peers, retained=retained_sales(bus), progress=progress)
+            intake = Intake(shelf, Answers(shelf, kept).drop)
+            return await rebuild(shelf, intake, peers=peers, retained=retained_sales(bus), progress=progress)
 
 
 @asynccontextmanager

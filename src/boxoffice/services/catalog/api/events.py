@@ -145,6 +145,9 @@ class EventsController(Controller):
         request: AnyRequest,
         maybe_caller: Caller | None,
         parts: Parts,
+        q: Annotated[
+            str, QueryParameter(max_length=200, description="Beginnings of words of event, venue or category.")
+        ] = "",
         status: State | None = None,
         venue: Annotated[int | None, QueryParameter(name="venueId", ge=1, le=2**53)] = None,
         category: Annotated[int | None, QueryParameter(name="categoryId", ge=1, le=2**53)] = None,
@@ -160,7 +163,7 @@ class EventsController(Controller):
             organisations=list(maybe_caller.organisations) if maybe_caller else [],
             status=status, venue_id=venue, category_id=category, organisation_id=organisation,
             starts_from=instants.read(date_from, parts.time_zone) if date_from else None,
-            starts_before=instants.read(date_to, parts.time_zone) if date_to else None,
+            starts_before=instants.read(date_to, parts.time_zone) if date_to else None, words=events.words_of(q),
         )  # fmt: skip
         found, total = await events.page(
             parts.database, chosen, falling=sort_dir == "desc", limit=page_size, offset=page_no * page_size

@@ -25,8 +25,10 @@ NO_STORE = "no-store"
 PRIVATE = "private, no-cache"
 FRESH_S = 15
 """How long a cache may answer for us: an event that was just published or cancelled shows within this."""
-PUBLIC = f"public, max-age={FRESH_S}"
-FOR_EVER = "public, max-age=31536000, immutable"
+SHOWN_IF_AWAY_S = 3_600
+"""How much later a cache may still show it while we do not answer: an event's page is worth more than an error."""
+PUBLIC = f"public, max-age={FRESH_S}, stale-if-error={SHOWN_IF_AWAY_S}"
+FOR_EVER = f"public, max-age=31536000, immutable, stale-if-error={SHOWN_IF_AWAY_S}"
 NOT_MODIFIED = 304
 MAX_ID = 2**53 - 1
 ETAG = re.compile(r'(?:W/)?"v(\d{1,18})(?:-[01])?"')

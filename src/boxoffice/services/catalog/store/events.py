@@ -1,5 +1,6 @@
 """Events in the database. Who may see or change one stands in the WHERE."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,17 +32,30 @@ OWN = SELECTED + (
     "WHERE e.organisation_id = ANY ($1::uuid[]) AND e.id = $2 AND e.status <> 'deleted' FOR NO KEY UPDATE OF e"
 )
 SEVERAL = SELECTED + "WHERE e.id = ANY ($1::bigint[]) ORDER BY e.id"
+# Each beginning of a word must be one of the event, its venue or its category; each part is answered by its own index.
+WORDED = """
+SELECT f.id FROM unnest($8::text[]) AS w (word) CROSS JOIN LATERAL (
+  SELECT x.id FROM events x WHERE event_words(x.name, x.description, x.programme) @@ to_tsquery('simple', w.word)
+  UNION ALL
+  SELECT x.id FROM venues p JOIN events x ON x.venue_id = p.id
+  WHERE venue_words(p.name, p.location, p.city, p.region, p.country) @@ to_tsquery('simple', w.word)
+  UNION ALL
+  SELECT x.id FROM categories k JOIN events x ON x.category_id = k.id
+  WHERE to_tsvector('simple', k.name) @@ to_tsquery('simple', w.word)) f
+GROUP BY f.id HAVING count(DISTINCT w.word) = cardinality($8::text[])
+"""
 FILTER = (
     "WHERE " + SEEN + " AND ($2::text IS NULL OR e.status = $2) AND ($3::bigint IS NULL OR e.venue_id = $3)"
     " AND ($4::bigint IS NULL OR e.category_id = $4) AND ($5::uuid IS NULL OR e.organisation_id = $5)"
     " AND ($6::timestamptz IS NULL OR e.starts_at >= $6) AND ($7::timestamptz IS NULL OR e.starts_at < $7) "
+    " AND (cardinality($8::text[]) = 0 OR e.id IN (" + WORDED + "))"
 )
 COUNT = "SELECT count(*) FROM events e " + FILTER  # noqa: S608 - constants only
 # The page is cut on the narrow table first: programmes and descriptions are read for its events only.
 CUT = "WHERE e.id IN (SELECT e.id FROM events e " + FILTER  # noqa: S608 - constants only
 UP, DOWN = "ORDER BY e.starts_at, e.id ", "ORDER BY e.starts_at DESC, e.id DESC "
-RISING = SELECTED + CUT + UP + "LIMIT $8 OFFSET $9) " + UP
-FALLING = SELECTED + CUT + DOWN + "LIMIT $8 OFFSET $9) " + DOWN
+RISING = SELECTED + CUT + UP + "LIMIT $9 OFFSET $10) " + UP
+FALLING = SELECTED + CUT + DOWN + "LIMIT $9 OFFSET $10) " + DOWN
 INSERT = """
 INSERT INTO events (organisation_id, status, published_at, name, description, starts_at, ends_at, on_sale_at,
   off_sale_at, venue_id, category_id, seat_map_id, capacity, currency, limit_per_customer, hold_minutes,
@@ -87,13 +101,19 @@ IMPORTED = """
 SELECT source, id, source_fingerprint AS fingerprint, version = source_version AS as_imported, status
 FROM events WHERE organisation_id = $1 AND source = ANY ($2::text[])
 """
+WORD = re.compile(r"[^\W_]+")
+MAX_WORDS = 12
+"""Words of a text that count; the first ones say what is looked for."""
 BATCH = 100
 """Events with their programmes are a few kilobytes each; a statement with so many stays far below its timeout."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """Which events to list; none means any. ``organisations`` are those whose drafts the caller may see."""
+    """Which events to list; none means any. ``organisations`` are those whose drafts the caller may see.
+
+    ``words`` are beginnings of words, letters and digits only (:func:`words_of`); all of them must be there.
+    """
 
     organisations: Sequence[UUID] = ()
     status: State | None = None
@@ -102,6 +122,7 @@ class Filters:
     organisation_id: UUID | None = None
     starts_from: datetime | None = None
     starts_before: datetime | None = None
+    words: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +133,11 @@ class Imported:
     fingerprint: bytes
     as_imported: bool
     status: State
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Read the words of a text, each once, in small letters; nothing in them means anything to the database."""
+    return tuple(dict.fromkeys(WORD.findall(text.lower())))[:MAX_WORDS]
 
 
 async def find(database: Database | Connection, event_id: int, organisations: Sequence[UUID]) -> Event | None:
@@ -137,7 +163,7 @@ async def page(
     """List events by their start, and count them all."""
     chosen = (
         list(filters.organisations), filters.status, filters.venue_id, filters.category_id, filters.organisation_id,
-        filters.starts_from, filters.starts_before,
+        filters.starts_from, filters.starts_before, [f"{word}:*" for word in filters.words],
     )  # fmt: skip
     records = await database.fetch(FALLING if falling else RISING, *chosen, limit, offset)
     return [_read(record) for record in records], await database.fetchval(COUNT, *chosen)

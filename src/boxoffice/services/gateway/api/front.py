@@ -12,9 +12,11 @@ from typing import Any
 
 from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime.limits import Limiter, Rate, Verdict
-from boxoffice.runtime.telemetry import REQUESTS, begin_trace
+from boxoffice.runtime.telemetry import REQUESTS, begin_trace, current_trace
+from boxoffice.runtime.tracing import begin_call, end_call
 from boxoffice.services.gateway.api.answers import SERVICE, refuse
 from boxoffice.services.gateway.api.bodies import read_body, replay
+from boxoffice.services.gateway.api.keeping import Keeper
 from boxoffice.services.gateway.api.pages import Page, Pages
 from boxoffice.services.gateway.domain import routes
 from boxoffice.services.gateway.domain.clients import Network, bucket, client_address
@@ -50,6 +52,7 @@ class Gateway:
         self._scheme = scheme
         self._open_limiter = open_limiter
         self._limiter = Limiter()
+        self._keeper = Keeper()
 
     @asynccontextmanager
     async def lifespan(self) -> AsyncIterator[None]:
@@ -64,7 +67,12 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
             return
-        trace = begin_trace((find(scope["headers"], b"traceparent") or b"").decode("latin-1"))
+        given = (find(scope["headers"], b"traceparent") or b"").decode("latin-1")
+        if scope["type"] == "http":
+            span = begin_call(SERVICE, scope["method"], given)
+            trace = current_trace() or ""
+        else:  # a WebSocket is no span: it may last for hours
+            span, trace = None, begin_trace(given)
         started, status, route = time.perf_counter(), 0, UNMATCHED
 
         async def noting(message: dict[str, Any]) -> None:
@@ -83,6 +91,8 @@ class Gateway:
         finally:
             seconds = time.perf_counter() - started
             REQUESTS.labels(SERVICE, scope.get("method", "WS"), route, str(status)).observe(seconds)
+            if span is not None:
+                end_call(span, scope["method"], route, status)
 
     async def _serve(self, scope: dict[str, Any], receive: Any, send: Any, trace: str) -> str:
         page = self._own_page(scope)
@@ -117,10 +127,14 @@ class Gateway:
             headers.append((b"content-length", str(len(body)).encode()))
         method, send = _as_get(scope["method"], send)
         app = self._services.within(route.service)
-        if app is not None:
-            await within.call(app, within.scope_for(scope, headers, method=method), replay(body, receive), send)
-        else:
-            await self._services.upstream(route.service).call({**scope, "method": method}, headers, body, send)
+
+        async def ask(to: Any) -> None:
+            if app is not None:
+                await within.call(app, within.scope_for(scope, headers, method=method), replay(body, receive), to)
+            else:
+                await self._services.upstream(route.service).call({**scope, "method": method}, headers, body, to)
+
+        await self._keeper.through(route.service, scope, ask, send)
 
     async def _socket(
         self, route: Route, scope: dict[str, Any], headers: list[Header], receive: Any, send: Any

@@ -31,6 +31,10 @@ class RetryBudget:
         return True
 
 
-def may_repeat(method: str, *, reached: bool) -> bool:
+KEYED = frozenset({"bookings", "payments"})
+"""Services whose calls with an Idempotency-Key take effect once, however often they come (invariant I10)."""
+
+
+def may_repeat(method: str, *, reached: bool, keyed: bool = False) -> bool:
     """Whether a failed call may be made again; one that never reached the service changes nothing, whatever it is."""
-    return not reached or method in REPEATABLE
+    return not reached or keyed or method in REPEATABLE

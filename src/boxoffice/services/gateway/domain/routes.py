@@ -46,6 +46,7 @@ def _to(service: str, pattern: str, *, limit: Limit = Limit.USUAL, max_body_byte
 ROUTES: tuple[Route, ...] = (
     _to("identity", "/.well-known"),
     _to("identity", "/api/v1/auth", limit=Limit.AUTH),
+    _to("notification", "/api/v1/users/me/preferences"),
     _to("identity", "/api/v1/users"),
     _to("identity", "/api/v1/organisations"),
     _to("tickets", "/api/v1/events/*/availability"),

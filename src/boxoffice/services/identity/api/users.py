@@ -1,6 +1,6 @@
-"""/users/me: read, change, erase and export one's own account; preferences."""
+"""/users/me: read, change, erase and export one's own account. Preferences below it are notification's."""
 
-from litestar import Controller, delete, get, patch, put
+from litestar import Controller, delete, get, patch
 
 from boxoffice.runtime import web
 from boxoffice.runtime.authn import Caller
@@ -8,15 +8,13 @@ from boxoffice.services.identity.api.parts import NO_STORE, Parts, Word
 from boxoffice.services.identity.api.views import (
     ExportView,
     LoginView,
-    PreferencesView,
     UserView,
     organisation_view,
-    preferences_view,
     user_view,
 )
-from boxoffice.services.identity.domain.account import AccountClosedError, BadAccountError, Preferences
+from boxoffice.services.identity.domain.account import AccountClosedError, BadAccountError
 from boxoffice.services.identity.domain.organisation import LastOwnerError
-from boxoffice.services.identity.usecases.change_account import Change, change_account, change_preferences
+from boxoffice.services.identity.usecases.change_account import Change, change_account
 from boxoffice.services.identity.usecases.erase_account import erase_account
 from boxoffice.services.identity.usecases.read_account import list_logins, read_account
 
@@ -26,15 +24,6 @@ class ChangeBody(web.Model, frozen=True):
 
     name: Word | None = None
     phone: Word | None = None
-
-
-class PreferencesBody(web.Model, frozen=True):
-    """Which ways somebody wants news on, and in which language."""
-
-    receive_email: bool
-    receive_sms: bool
-    receive_push_notifications: bool
-    preferred_language: Word
 
 
 class UsersController(Controller):
@@ -68,24 +57,6 @@ class UsersController(Controller):
         logins = await list_logins(parts.database, caller.user_id)
         return ExportView(
             user=user_view(own.account, own.roles),
-            preferences=preferences_view(own.account.preferences),
             organisations=[organisation_view(found) for found in own.organisations],
             logins=[LoginView(begun_at=begun, state=state, closed_at=closed) for begun, state, closed in logins],
         )
-
-    @get("/preferences", opt=web.refuses(AccountClosedError))
-    async def read_preferences(self, caller: Caller, parts: Parts) -> PreferencesView:
-        """Read the preferences."""
-        own = await read_account(parts.database, caller.user_id)
-        return preferences_view(own.account.preferences)
-
-    @put("/preferences", opt=web.refuses(AccountClosedError, BadAccountError))
-    async def write_preferences(self, caller: Caller, parts: Parts, data: PreferencesBody) -> PreferencesView:
-        """Replace the preferences."""
-        wanted = Preferences(
-            receive_email=data.receive_email,
-            receive_sms=data.receive_sms,
-            receive_push=data.receive_push_notifications,
-            language=data.preferred_language,
-        )
-        return preferences_view(await change_preferences(parts.database, caller.user_id, wanted))

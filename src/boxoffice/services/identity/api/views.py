@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from boxoffice.runtime import web
-from boxoffice.services.identity.domain.account import Preferences, State
+from boxoffice.services.identity.domain.account import State
 from boxoffice.services.identity.store.organisations import Organisation
 from boxoffice.services.identity.store.users import Account
 from boxoffice.services.identity.usecases.issue_tokens import TOKEN_TYPE, Tokens
@@ -41,15 +41,6 @@ class OrganisationView(web.View, frozen=True):
     role: str | None
 
 
-class PreferencesView(web.View, frozen=True):
-    """Which ways somebody wants news on, and in which language."""
-
-    receive_email: bool
-    receive_sms: bool
-    receive_push_notifications: bool
-    preferred_language: str
-
-
 class LoginView(web.View, frozen=True):
     """One login of the account."""
 
@@ -62,7 +53,6 @@ class ExportView(web.View, frozen=True):
     """Everything that identity keeps of a person."""
 
     user: UserView
-    preferences: PreferencesView
     organisations: list[OrganisationView]
     logins: list[LoginView]
 
@@ -94,14 +84,4 @@ def organisation_view(organisation: Organisation) -> OrganisationView:
     """Write an organisation."""
     return OrganisationView(
         id=organisation.organisation_id, name=organisation.name, slug=organisation.slug, role=organisation.role
-    )
-
-
-def preferences_view(preferences: Preferences) -> PreferencesView:
-    """Write preferences under the seed's names."""
-    return PreferencesView(
-        receive_email=preferences.receive_email,
-        receive_sms=preferences.receive_sms,
-        receive_push_notifications=preferences.receive_push,
-        preferred_language=preferences.language,
     )

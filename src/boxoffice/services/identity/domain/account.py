@@ -42,15 +42,13 @@ EMAIL = re.compile(
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+"
 )
 """What browsers take for ``<input type=email>`` (WHATWG HTML), with at least one dot in the domain."""
-LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
-"""A BCP 47 tag as far as a translation table needs it: en, zh-HK, zh-Hant-HK."""
 
 CUSTOMER, ORGANISER = "customer", "organiser"
 ADMINISTRATOR = "administrator"
 
 
 class BadAccountError(DomainError):
-    """A name, address, phone number or language that cannot be one."""
+    """A name, address or phone number that cannot be one."""
 
     code: ClassVar[str] = "identity.account_invalid"
     category: ClassVar[Category] = Category.INVALID
@@ -93,16 +91,6 @@ class Person:
     def email_key(self) -> str:
         """The address as the unique index compares it."""
         return email_key(self.email)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preferences:
-    """Which ways somebody wants news on, and in which language (BCP 47). Tickets come by mail in any case."""
-
-    receive_email: bool = True
-    receive_sms: bool = False
-    receive_push: bool = False
-    language: str = "en"
 
 
 def after(state: State, action: Action) -> State:
@@ -162,16 +150,6 @@ def read_phone(text: str) -> str:
     if len(phone) > MAX_PHONE or not PHONE.fullmatch(phone):
         raise _bad("phone", "Write a number such as +852 2734 9009.")
     return phone
-
-
-def read_language(text: str) -> str:
-    """Read a language tag.
-
-    :raises BadAccountError: when it is none.
-    """
-    if not LANGUAGE.fullmatch(text):
-        raise _bad("preferredLanguage", "Write a language tag such as en or zh-HK.")
-    return text
 
 
 def email_key(email: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from boxoffice.kernel.ids import UserId
 from boxoffice.runtime.database import Connection
-from boxoffice.services.identity.domain.account import Person, Preferences, State
+from boxoffice.services.identity.domain.account import Person, State
 
 INSERT = """
 INSERT INTO users (user_id, state, email, email_key, name, phone, password_hash, staff_roles, verified_at)
@@ -21,10 +21,6 @@ BY_ID = "SELECT * FROM users WHERE user_id = $1"
 LOCK = "SELECT * FROM users WHERE user_id = $1 FOR UPDATE"
 CHANGE = """
 UPDATE users SET name = $2, phone = $3, version = version + 1 WHERE user_id = $1 AND state <> 'erased' RETURNING *
-"""
-PREFER = """
-UPDATE users SET receive_email = $2, receive_sms = $3, receive_push = $4, preferred_language = $5, version = version + 1
-WHERE user_id = $1 AND state <> 'erased' RETURNING *
 """
 VERIFY = """
 UPDATE users SET state = $2, verified_at = coalesce(verified_at, clock_timestamp()), version = version + 1
@@ -60,7 +56,6 @@ class Account:
     phone: str | None
     password_hash: str | None
     staff_roles: tuple[str, ...]
-    preferences: Preferences
     version: int
     created_at: datetime
 
@@ -75,12 +70,6 @@ def account(record: Any) -> Account:
         phone=record["phone"],
         password_hash=record["password_hash"],
         staff_roles=tuple(record["staff_roles"]),
-        preferences=Preferences(
-            receive_email=record["receive_email"],
-            receive_sms=record["receive_sms"],
-            receive_push=record["receive_push"],
-            language=record["preferred_language"],
-        ),
         version=record["version"],
         created_at=record["created_at"],
     )
@@ -116,20 +105,6 @@ async def lock(tx: Connection, user_id: UUID) -> Account | None:
 async def change(tx: Connection, user_id: UUID, *, name: str, phone: str | None) -> Account | None:
     """Write name and phone; none when the account is gone."""
     return _maybe(await tx.fetchrow(CHANGE, user_id, name, phone))
-
-
-async def prefer(tx: Connection, user_id: UUID, preferences: Preferences) -> Account | None:
-    """Write the preferences; none when the account is gone."""
-    return _maybe(
-        await tx.fetchrow(
-            PREFER,
-            user_id,
-            preferences.receive_email,
-            preferences.receive_sms,
-            preferences.receive_push,
-            preferences.language,
-        )
-    )
 
 
 async def verify(tx: Connection, user_id: UUID, state: State) -> Account:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from boxoffice.runtime.database import Database
 from boxoffice.services.identity.domain import account as rules
-from boxoffice.services.identity.domain.account import AccountClosedError, Preferences, State
+from boxoffice.services.identity.domain.account import AccountClosedError, State
 from boxoffice.services.identity.store import users
 from boxoffice.services.identity.usecases.read_account import CLOSED
 from boxoffice.services.identity.usecases.tell_user import tell_user
@@ -39,18 +39,3 @@ async def change_account(database: Database, user_id: UUID, change: Change) -> N
         )
         if changed is not None:
             await tell_user(tx, changed, "identity.user.changed")
-
-
-async def change_preferences(database: Database, user_id: UUID, preferences: Preferences) -> Preferences:
-    """Write which ways the user wants news on, and in which language.
-
-    :raises BadAccountError: when the language is no language tag.
-    :raises AccountClosedError: when the account was erased.
-    """
-    rules.read_language(preferences.language)
-    async with database.transaction() as tx:
-        changed = await users.prefer(tx, user_id, preferences)
-        if changed is None:
-            raise AccountClosedError(CLOSED)
-        await tell_user(tx, changed, "identity.user.changed")
-        return changed.preferences

@@ -21,9 +21,5 @@ async def tell_user(tx: Connection, account: Account, type_: UserType) -> None:
             name=None if erased else account.name,
             email=None if erased else account.email,
             phone=account.phone,
-            language=account.preferences.language,
-            receive_email=account.preferences.receive_email,
-            receive_sms=account.preferences.receive_sms,
-            receive_push=account.preferences.receive_push,
         ),
     )

@@ -17,6 +17,22 @@ class Template(StrEnum):
     NEWS = "news"
 
 
+NECESSARY = frozenset(
+    {
+        Template.TICKETS,
+        Template.EXCHANGED,
+        Template.ORDER_CANCELLED,
+        Template.REFUNDED,
+        Template.PAYMENT_FAILED,
+        Template.VERIFY_EMAIL,
+        Template.RESET_PASSWORD,
+    }
+)
+"""What a buyer bought, what becomes of their money, and links that they asked for: sent whatever they chose, and also
+while nobody can tell what they chose. No advertising may ever be put into one of these."""
+BY_CHOICE = frozenset({Template.NEWS})
+"""Sent to those only who are known to want it, at the moment of sending."""
+
 TITLES: dict[Template, str] = {
     Template.TICKETS: "Your tickets: ",
     Template.EXCHANGED: "Your new tickets: ",

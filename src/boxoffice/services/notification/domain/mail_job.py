@@ -68,8 +68,6 @@ class Contact:
 
     name: str
     email: str
-    language: str
-    receives_email: bool
     erased: bool
 
 
@@ -78,6 +76,7 @@ class DueMail:
     """A mail whose time has come, with what is known of its reader (none: identity has not told yet)."""
 
     job_id: UUID
+    user_id: UserId
     template: Template
     title: str
     facts: dict[str, Any]
@@ -85,6 +84,8 @@ class DueMail:
     too_late: bool
     created_at: datetime
     contact: Contact | None
+    trace: str | None = None
+    """The ``traceparent`` under which it was asked for."""
 
 
 def pause_s(attempts: int, spread: float) -> float:

@@ -43,3 +43,51 @@ class LiveNotAvailableError(DomainError):
     code: ClassVar[str] = "notification.live_not_available"
     category: ClassVar[Category] = Category.NOT_IMPLEMENTED
     title: ClassVar[str] = "Live notifications are not available yet"
+
+
+class BadPreferencesError(DomainError):
+    """Preferences that cannot be."""
+
+    code: ClassVar[str] = "notification.preferences_malformed"
+    category: ClassVar[Category] = Category.INVALID
+    title: ClassVar[str] = "The preferences cannot be kept as written"
+
+
+class BadPreconditionError(DomainError):
+    """An If-Match that is none of our ETags."""
+
+    code: ClassVar[str] = "notification.if_match_malformed"
+    category: ClassVar[Category] = Category.INVALID
+    title: ClassVar[str] = "If-Match is none of our ETags"
+
+
+class PreferencesChangedError(DomainError):
+    """If-Match names a version that is not the present one."""
+
+    code: ClassVar[str] = "notification.changed_meanwhile"
+    category: ClassVar[Category] = Category.PRECONDITION
+    title: ClassVar[str] = "The preferences were changed meanwhile"
+
+
+class PreferencesUnreadableError(DomainError):
+    """What is stored of a user's preferences is not what we write; nothing is guessed from it."""
+
+    code: ClassVar[str] = "notification.preferences_unreadable"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+    title: ClassVar[str] = "The preferences cannot be read"
+
+
+class PreferencesElsewhereError(DomainError):
+    """Preferences are kept in another store than the one that is set, or are being carried."""
+
+    code: ClassVar[str] = "notification.preferences_elsewhere"
+    category: ClassVar[Category] = Category.UNAVAILABLE
+    title: ClassVar[str] = "The preferences are kept elsewhere"
+
+
+class AccountGoneError(DomainError):
+    """The account of a token that is still valid for some minutes was erased."""
+
+    code: ClassVar[str] = "notification.account_gone"
+    category: ClassVar[Category] = Category.UNAUTHENTICATED
+    title: ClassVar[str] = "This account was closed"

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from boxoffice.kernel.ids import OrderId, UserId
 from boxoffice.runtime.database import Connection
+from boxoffice.runtime.telemetry import current_trace
 from boxoffice.services.notification.domain.letter import Template
 from boxoffice.services.notification.domain.mail_job import DueMail, JobState, NewMail
 from boxoffice.services.notification.store import contacts
 
 ADD = """
-INSERT INTO mail_jobs (job_id, aggregate, template, user_id, booking_id, title, facts, give_up_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8)
+INSERT INTO mail_jobs (job_id, aggregate, template, user_id, booking_id, title, facts, give_up_at, trace)
+VALUES ($1, $2, $3, $4, $5, $6, $7, clock_timestamp() + $8, $9)
 ON CONFLICT (aggregate, template) DO NOTHING
 RETURNING true
 """
@@ -27,7 +28,7 @@ WITH due AS (
 UPDATE mail_jobs job SET attempts = job.attempts + 1, last_error = NULL,
                          due_at = clock_timestamp() + make_interval(secs => $2)
 FROM due WHERE job.job_id = due.job_id
-RETURNING job.job_id, job.template, job.user_id, job.title, job.facts, job.attempts, job.created_at,
+RETURNING job.job_id, job.template, job.user_id, job.title, job.facts, job.attempts, job.created_at, job.trace,
           job.give_up_at <= clock_timestamp() AS too_late
 """
 # What a mail carried (barcodes, one-time links) is forgotten with its end.
@@ -66,7 +67,7 @@ async def add(tx: Connection, mail: NewMail) -> bool:
     """Write a job; false when there is one for the same aggregate and template."""
     added = await tx.fetchval(
         ADD, mail.job_id, mail.aggregate, mail.template.value, mail.user_id, mail.booking_id, mail.title, mail.facts,
-        mail.patience,
+        mail.patience, current_trace(),
     )  # fmt: skip
     return added is True
 
@@ -77,9 +78,9 @@ async def take_due(tx: Connection, *, limit: int) -> list[DueMail]:
     known = await contacts.of_users(tx, [record["user_id"] for record in records])
     return [
         DueMail(
-            job_id=record["job_id"], template=Template(record["template"]), title=record["title"],
-            facts=record["facts"], attempts=record["attempts"], too_late=record["too_late"],
-            created_at=record["created_at"], contact=known.get(record["user_id"]),
+            job_id=record["job_id"], user_id=UserId(record["user_id"]), template=Template(record["template"]),
+            title=record["title"], facts=record["facts"], attempts=record["attempts"], too_late=record["too_late"],
+            created_at=record["created_at"], contact=known.get(record["user_id"]), trace=record["trace"],
         )
         for record in records
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Keep how to reach a user, as identity told it; forget it when the user is gone."""
+"""Keep how to reach a user, as identity told it; forget it when the user is gone. Preferences are erased by a job."""
 
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.contracts.messages.identity import UserFact

@@ -22,9 +22,11 @@ MAX_MESSAGE = 10_000
 
 
 async def queue_news(
-    tx: Connection, *, notification_id: UUID, user_id: UserId, channel: str, subject: str, message: str
+    tx: Connection, *, notification_id: UUID, user_id: UserId, wanted: bool, channel: str, subject: str, message: str
 ) -> NewMail:
-    """Queue one mail; the same ``notification_id`` queues it once.
+    """Queue one mail to a user who wants such mail; the same ``notification_id`` queues it once.
+
+    ``wanted`` is what the user chose; it is looked at again when the mail leaves.
 
     :raises BadNotificationError: when the subject or the message is empty or too long, or the channel is no channel.
     :raises ChannelNotAvailableError: for SMS and push.
@@ -47,7 +49,7 @@ async def queue_news(
     contact = (await contacts.of_users(tx, [user_id])).get(user_id)
     if contact is None or contact.erased or not contact.email:
         raise RecipientUnknownError("Nobody with this id can be reached.", userId=str(user_id))
-    if not contact.receives_email:
+    if not wanted:
         raise RecipientDeclinesError("The user turned such mail off.", userId=str(user_id))
     await mail_jobs.add(tx, mail)
     return mail

@@ -1,5 +1,7 @@
 """Send the mails whose time has come: take them with a lease, hand each to the mail server, record what came of it.
 
+Mails by choice leave only while it is known that their readers want them; all others need nobody's preferences.
+
 The one duplicate that remains: the server said 250 and we died before our commit. The lease ends, the mail is sent
 again under the same Message-ID.
 """
@@ -8,17 +10,23 @@ import asyncio
 import random
 from dataclasses import dataclass
 
+from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.telemetry import log
+from boxoffice.runtime.tracing import doing
+from boxoffice.services.notification.domain.letter import BY_CHOICE
 from boxoffice.services.notification.domain.mail_job import DueMail, JobState, pause_s
 from boxoffice.services.notification.providers.letters import UnreachableAddressError
 from boxoffice.services.notification.providers.smtp import MailDelayedError, MailRefusedError, MailServer
 from boxoffice.services.notification.store import mail_jobs
+from boxoffice.services.notification.usecases.read_preferences import Choices, wanting_mail
 from boxoffice.services.notification.usecases.write_letter import Sender, write_letter
 
 AT_ONCE = 8
 """Mails in hand, each with its own connection: few enough for any server, and all well within one lease."""
 NO_CONTACT = "the address is not known yet"
+NO_CHOICE = "whether it is wanted is not known"
+NOT_WANTED = "the reader turned such mail off"
 
 _log = log(__name__)
 
@@ -30,6 +38,7 @@ class Post:
     database: Database
     server: MailServer
     sender: Sender
+    choices: Choices
 
 
 async def send_due_mails(post: Post) -> int:
@@ -48,20 +57,44 @@ async def send_due_mails(post: Post) -> int:
 
 
 async def _send(post: Post, mail: DueMail) -> None:
+    with doing(f"mail {mail.template.value}", parent=mail.trace):
+        await _try(post, mail)
+
+
+async def _try(post: Post, mail: DueMail) -> None:
     if mail.contact is not None and mail.contact.erased:
         await _end(post, mail, JobState.DROPPED)
     elif mail.too_late:
         await _end(post, mail, JobState.UNDELIVERABLE, "not delivered in time")
     elif mail.contact is None and "email" not in mail.facts:
         await _later(post, mail, NO_CONTACT)
+    elif mail.template in BY_CHOICE:
+        await _deliver_if_wanted(post, mail)
     else:
         await _deliver(post, mail)
+
+
+async def _deliver_if_wanted(post: Post, mail: DueMail) -> None:
+    """Ask at the last moment: somebody may have turned such mail off since it was queued."""
+    try:
+        wanted = mail.user_id in await wanting_mail(post.choices, [mail.user_id])
+    except DomainError as error:
+        if error.category is not Category.UNAVAILABLE:
+            raise
+        _log.info("mail.choice_unknown", job=str(mail.job_id), code=error.code)
+        await _later(post, mail, NO_CHOICE)
+        return
+    if wanted:
+        await _deliver(post, mail)
+    else:
+        await _end(post, mail, JobState.DROPPED, NOT_WANTED)
 
 
 async def _deliver(post: Post, mail: DueMail) -> None:
     try:
         written = await asyncio.to_thread(write_letter, mail, post.sender)
-        await post.server.send(written.content, sender=post.sender.address, recipient=written.recipient)
+        with doing("hand mail in", kind="client", peer="smtp"):
+            await post.server.send(written.content, sender=post.sender.address, recipient=written.recipient)
     except (MailRefusedError, UnreachableAddressError) as error:
         _log.warning("mail.refused", job=str(mail.job_id), template=mail.template.value, error=str(error))
         await _end(post, mail, JobState.UNDELIVERABLE, str(error))

@@ -14,6 +14,7 @@ from uuid import UUID
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import EventId, OrderId, PaymentId, UserId
 from boxoffice.kernel.money import Money
+from boxoffice.services.sales.domain.bought import Bought
 
 MAX_URL_LENGTH = 2_000
 """What browsers and providers take for an address."""
@@ -118,6 +119,7 @@ class ProviderOrder:
     payee: str | None = None
     capture: ProviderCapture | None = None
     refunds: tuple[ProviderRefund, ...] = ()
+    bought: Bought | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,13 +20,17 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewPayment:
-    """What a provider is asked to collect. The same payment is always asked for in the same words."""
+    """What a provider is asked to collect. The same payment is always asked for in the same words.
+
+    ``reference``: what the provider keeps with the items so that the order can be made again (``domain/bought.py``).
+    """
 
     payment_id: PaymentId
     order_id: OrderId
     total: Money
     description: str
     items: Sequence[Item]
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ import httpx
 from boxoffice.kernel.ids import PaymentId, RefundId
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.telemetry import log
+from boxoffice.runtime.tracing import doing
 from boxoffice.services.sales.domain.payment import (
     CaptureOutcome,
     Declined,
@@ -243,9 +244,17 @@ class PayPal:
 
     async def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
-            return await self._client.request(method, path, **arguments)
+            with doing(_name(method, path), kind="client", peer=self.name):
+                return await self._client.request(method, path, **arguments)
         except (httpx.TransportError, OSError) as error:
             raise _silent(f"PayPal cannot be reached: {type(error).__name__}") from error
+
+
+def _name(method: str, path: str) -> str:
+    """Name a call without the ids in its path."""
+    return f"{method} " + "/".join(
+        "{}" if any(map(str.isdigit, part)) and part[0] != "v" else part for part in path.split("/")
+    )
 
 
 def _read(answer: httpx.Response) -> dict[str, Any]:

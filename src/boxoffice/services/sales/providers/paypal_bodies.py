@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from boxoffice.kernel.money import BadMoneyError, Money
+from boxoffice.services.sales.domain.bought import LONGEST_LINE, Bought, read_reference
 from boxoffice.services.sales.domain.payment import (
     ProviderCapture,
     ProviderOrder,
@@ -16,7 +17,7 @@ from boxoffice.services.sales.domain.payment import (
 )
 from boxoffice.services.sales.providers import Movement, NewPayment
 
-MAX_TEXT = 127
+MAX_TEXT = LONGEST_LINE
 """PayPal's own bound for names and descriptions."""
 BRAND = "Boxoffice"
 RETURN_PATH = "/api/v1/payments/success"
@@ -62,8 +63,16 @@ class _Payments(msgspec.Struct):
     refunds: list[_Refund] = []
 
 
+class _Item(msgspec.Struct):
+    name: str
+    unit_amount: _Money
+    quantity: str = "1"
+
+
 class _Unit(msgspec.Struct):
     amount: _Money
+    reference_id: str | None = None
+    items: list[_Item] = []
     custom_id: str | None = None
     invoice_id: str | None = None
     payee: _Payee | None = None
@@ -93,6 +102,7 @@ def order_request(payment: NewPayment, *, public_url: str) -> dict[str, Any]:
         "intent": "CAPTURE",
         "purchase_units": [
             {
+                **({"reference_id": payment.reference} if payment.reference else {}),
                 "custom_id": str(payment.order_id),
                 "invoice_id": str(payment.payment_id),
                 "description": payment.description[:MAX_TEXT],
@@ -138,6 +148,7 @@ def read_order(answer: Mapping[str, Any]) -> ProviderOrder:
             order_reference=unit.custom_id,
             payment_reference=unit.invoice_id,
             payee=unit.payee.merchant_id if unit.payee else None,
+            bought=_bought(unit),
             capture=_latest_capture(unit.payments),
             refunds=tuple(
                 ProviderRefund(refund_ref=refund.id, reference=refund.custom_id, value=_read_money(refund.amount))
@@ -146,6 +157,15 @@ def read_order(answer: Mapping[str, Any]) -> ProviderOrder:
         )
     except (msgspec.ValidationError, BadMoneyError, IndexError) as error:
         raise ProviderSilentError("PayPal's answer cannot be read.", retryAfterSeconds=5) from error
+
+
+def _bought(unit: _Unit) -> Bought | None:
+    known = read_reference(unit.reference_id)
+    if known is None:
+        return None
+    event_id, user_id, places = known
+    lines = tuple((item.name, _read_money(item.unit_amount)) for item in unit.items if item.quantity == "1")
+    return Bought(event_id=event_id, user_id=user_id, places=places, lines=lines)
 
 
 def _latest_capture(payments: _Payments | None) -> ProviderCapture | None:

@@ -45,6 +45,7 @@ GATHER = """
 SELECT req, verdict, answer, taken FROM gather_holds($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 EXPIRE = "SELECT expire_holds(NULL, NULL, $1, $2)"
+OPEN = "SELECT count(*) FROM orders WHERE state = 'held' AND hold_expires_at > clock_timestamp()"
 
 
 async def place(
@@ -138,3 +139,9 @@ async def expire(connection: Connection, *, most: int, trace: str | None) -> int
     """End holds that ran out; returns how many."""
     ended: int = await connection.fetchval(EXPIRE, most, trace)
     return ended
+
+
+async def count_open(connection: Connection) -> int:
+    """Count the orders that are held now."""
+    held: int = await connection.fetchval(OPEN)
+    return held

@@ -61,9 +61,9 @@ async def due(tx: Connection, *, patience: timedelta, longest: timedelta, most: 
     return [_read(record) for record in await tx.fetch(DUE, patience, longest, most)]
 
 
-async def by_id(database: Database, refund_id: RefundId) -> Refund | None:
+async def by_id(source: Database | Connection, refund_id: RefundId) -> Refund | None:
     """Read one refund."""
-    record = await database.fetchrow(BY_ID, refund_id)
+    record = await source.fetchrow(BY_ID, refund_id)
     return None if record is None else _read(record)
 
 

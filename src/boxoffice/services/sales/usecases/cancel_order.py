@@ -4,6 +4,7 @@ X of the protocol (reliability section 4.5). Invariants I2 (ledger), I4 (a ticke
 customer's limit counts down once).
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -13,7 +14,7 @@ from boxoffice.kernel.ids import OrderId, OrganisationId, RefundId, TicketId, Us
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.database import Connection
 from boxoffice.services.sales.domain.order import Order, OrderState
-from boxoffice.services.sales.domain.refund import WHOLE, refund_of
+from boxoffice.services.sales.domain.refund import WHOLE, refund_id_of, refund_of
 from boxoffice.services.sales.domain.refusals import (
     OrderNotFoundError,
     SaleDisagreesError,
@@ -81,7 +82,7 @@ async def cancel_order(
         raise SaleDisagreesError("A ticket changed while the booking was cancelled.")
     await attendees.forget(tx, voided)
     percent = order.refund_percent if reason == "by_customer" else WHOLE
-    refund = await _refund(tx, order, given, percent)
+    refund = await _refund(tx, order, given, percent, owned)
     after = OrderState.CONFIRMED if left else OrderState.CANCELLED
     version = await orders.move(tx, order_id, OrderState.CONFIRMED, after)
     freed = await seats.free(
@@ -147,9 +148,12 @@ def _covers(given: Sequence[Ticket], names: set[AnyTicketId]) -> bool:
     return names <= {name for ticket in given for name in (ticket.ticket_id, ticket.seat_id)}
 
 
-async def _refund(tx: Connection, order: Order, given: Sequence[Ticket], percent: int) -> Money:
+async def _refund(
+    tx: Connection, order: Order, given: Sequence[Ticket], percent: int, owned: Sequence[Ticket]
+) -> Money:
+    before = Counter(ticket.seat_id for ticket in owned if ticket.state is TicketState.VOID)
     owed: list[tuple[RefundId, TicketId, Money]] = [
-        (RefundId(uuid4()), ticket.ticket_id, money)
+        (refund_id_of(order.order_id, ticket.seat_id, before[ticket.seat_id]), ticket.ticket_id, money)
         for ticket in given
         if (money := refund_of(ticket.price, percent)).minor > 0
     ]

@@ -1,6 +1,7 @@
 """Confirm an order because its buyer asks: a free one at once, a paid one as far as its payment allows."""
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
+from boxoffice.runtime import tracing
 from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.refusals import (
     HoldExpiredError,
@@ -10,6 +11,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.store import orders, payments
 from boxoffice.services.sales.usecases.confirm_order import ENDED_WELL, confirm_free
+from boxoffice.services.sales.usecases.continue_purchase import continuing_purchase
 from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.read_orders import ShownOrder
 from boxoffice.services.sales.usecases.settle_payment import Settling, settle
@@ -33,6 +35,15 @@ async def confirm_for_buyer(
     :raises PaymentNeededError: when no payment of it was captured yet.
     :raises HoldExpiredError: when the seats were given back.
     """
+    if not tracing.on():
+        return await _confirm(till, order_id, user_id, payment_id, desk)
+    async with continuing_purchase(till.database, order_id, "confirm booking"):
+        return await _confirm(till, order_id, user_id, payment_id, desk)
+
+
+async def _confirm(
+    till: Settling, order_id: OrderId, user_id: UserId, payment_id: PaymentId | None, desk: ConfirmDesk | None
+) -> ShownOrder | None:
     if desk is not None and payment_id is not None:
         confirmed = await desk.confirm(order_id, user_id, payment_id)
         if confirmed is not None:

@@ -1,7 +1,7 @@
 """End holds that ran out. Hygiene only: whoever wants such a seat takes it over without waiting for this (I6)."""
 
 from boxoffice.runtime.database import Database
-from boxoffice.runtime.telemetry import current_trace
+from boxoffice.runtime.telemetry import HOLDS_OPEN, current_trace
 from boxoffice.services.sales.store import holds
 
 BATCH = 100
@@ -9,6 +9,8 @@ BATCH = 100
 
 
 async def expire_holds(database: Database) -> int:
-    """End the holds that ran out longest ago; returns how many."""
+    """End the holds that ran out longest ago, and count those that are left; returns how many ended."""
     async with database.connection() as connection:
-        return await holds.expire(connection, most=BATCH, trace=current_trace())
+        ended = await holds.expire(connection, most=BATCH, trace=current_trace())
+        HOLDS_OPEN.set(await holds.count_open(connection))
+    return ended

@@ -1,9 +1,11 @@
 """Reconcile payments: the provider's list of what moved against our records, both ways (I2, I22).
 
 What can be put right is: a capture that we did not note is settled, money for a payment that had ended goes back.
-Everything is reported.
+Everything is reported. What a restore lost is another use case's (``recover_sales``): a capture that we know nothing of
+may be another program's of the same account, and is only reported here.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -57,14 +59,15 @@ async def reconcile(till: Settling, provider: PaymentProvider, begin: datetime, 
     """
     listed = await provider.movements(begin - SLACK, end)
     captures = {movement.provider_ref: movement for movement in listed if movement.value.minor > 0}
+    gone = _gone_back(listed)
     found: list[Difference | None] = []
     for movement in listed:
         if not movement.is_final or movement.moved_at < begin:
             continue
         if movement.value.minor > 0:
-            found.append(await _check_capture(till, provider, movement))
+            found.append(await _check_capture(till, provider, movement, gone))
         else:
-            found.append(await _check_refund(till, movement, captures.get(movement.of_ref)))
+            found.append(await _check_refund(till, provider, movement, captures.get(movement.of_ref), gone))
     known = {movement.provider_ref for movement in listed}
     found += await _ours_captured(till, provider, known, begin, end)
     found += await _ours_refunded(till, provider, known, begin, end)
@@ -77,9 +80,24 @@ async def reconcile(till: Settling, provider: PaymentProvider, begin: datetime, 
     return differences
 
 
-async def _check_capture(till: Settling, provider: PaymentProvider, movement: Movement) -> Difference | None:
+def _gone_back(listed: Sequence[Movement]) -> frozenset[str]:
+    """Name the captures of which everything was refunded: where we know nothing of one, nobody is owed anything."""
+    back: Counter[str] = Counter()
+    for movement in listed:
+        if movement.value.minor < 0 and movement.is_final:
+            back[movement.of_ref] -= movement.value.minor
+    return frozenset(
+        one.provider_ref for one in listed if one.value.minor > 0 and back[one.provider_ref] == one.value.minor
+    )
+
+
+async def _check_capture(
+    till: Settling, provider: PaymentProvider, movement: Movement, gone: frozenset[str]
+) -> Difference | None:
     payment_id = _uuid(movement.payment_reference)
     payment = None if payment_id is None else await payments.by_id(till.database, PaymentId(payment_id))
+    if payment is None and movement.provider_ref in gone:
+        return None
     if payment is None or payment.provider_ref != movement.of_ref:
         return Difference(kind=Kind.CAPTURE_UNKNOWN, provider_ref=movement.provider_ref)
     if payment.state is PaymentState.CAPTURED:
@@ -111,13 +129,18 @@ async def _late_money(
     )
 
 
-async def _check_refund(till: Settling, movement: Movement, capture: Movement | None) -> Difference | None:
+async def _check_refund(
+    till: Settling, provider: PaymentProvider, movement: Movement, capture: Movement | None, gone: frozenset[str]
+) -> Difference | None:
     refund_id = _uuid(movement.reference)
     refund = None if refund_id is None else await refunds.by_id(till.database, RefundId(refund_id))
     if refund is None:
         payment_id = _uuid(capture.payment_reference) if capture is not None else None
         if payment_id is not None and late_refund_id(PaymentId(payment_id)) == refund_id:
             return None  # late money that went back; it has no record of its own
+        payment = await payments.by_capture(till.database, provider.name, movement.of_ref)
+        if payment is None and movement.of_ref in gone:
+            return None
         return Difference(kind=Kind.REFUND_UNKNOWN, provider_ref=movement.provider_ref)
     kind: Kind | None = None
     if refund.value.minor != -movement.value.minor or refund.value.currency != movement.value.currency:

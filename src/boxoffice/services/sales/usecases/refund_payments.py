@@ -36,7 +36,7 @@ async def refund_payments(
     done = 0
     for _, group in groupby(claimed, key=lambda refund: refund.payment_id):
         asked = [(refund, await _ask(providers, refund)) for refund in group]
-        done += await _note(database, asked)
+        done += await note_outcomes(database, asked)
     return done
 
 
@@ -57,8 +57,8 @@ async def _ask(providers: Providers, refund: Refund) -> RefundOutcome:
     return await provider.refund(refund.capture_ref, refund_id=refund.refund_id, value=refund.value)
 
 
-async def _note(database: Database, asked: Sequence[tuple[Refund, RefundOutcome]]) -> int:
-    """Note the outcomes of one payment's refunds together, so that the buyer is told once."""
+async def note_outcomes(database: Database, asked: Sequence[tuple[Refund, RefundOutcome]]) -> int:
+    """Note what became of one payment's refunds together, so that the buyer is told once; returns how many are done."""
     done: list[Refund] = []
     async with database.transaction() as tx:
         order = await orders.lock(tx, asked[0][0].order_id)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from boxoffice.kernel.ids import PaymentId
+from boxoffice.runtime import tracing
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.telemetry import log
@@ -31,6 +32,7 @@ from boxoffice.services.sales.providers import PaymentProvider, Providers
 from boxoffice.services.sales.store import orders, payments
 from boxoffice.services.sales.usecases.abandon_payment import client_of, finish_abandoning
 from boxoffice.services.sales.usecases.confirm_order import confirm
+from boxoffice.services.sales.usecases.continue_purchase import continuing_purchase
 from boxoffice.services.sales.usecases.release_order import end_declined
 from boxoffice.services.sales.usecases.return_late_money import return_late_money
 
@@ -53,9 +55,16 @@ async def settle(till: Settling, payment_id: PaymentId) -> Payment:
     :raises ProviderSilentError: when the provider does not tell how it stands; nothing is changed then.
     """
     payment = await _read(till, payment_id)
+    if not tracing.on():
+        return await _settle(till, payment)
+    async with continuing_purchase(till.database, payment.order_id, "settle payment"):
+        return await _settle(till, payment)
+
+
+async def _settle(till: Settling, payment: Payment) -> Payment:
     if payment.state is PaymentState.ABANDONING:  # also one that the provider never told us of
         await finish_abandoning(till.database, till.providers, payment)
-        return await _read(till, payment_id)
+        return await _read(till, payment.payment_id)
     if payment.state in ENDED or payment.provider_ref is None:
         return payment
     provider = client_of(till.providers, payment)
@@ -63,7 +72,7 @@ async def settle(till: Settling, payment_id: PaymentId) -> Payment:
     if not may_go_on(payment, order, provider):
         return payment
     await _capture(till, provider, payment, order)
-    return await _read(till, payment_id)
+    return await _read(till, payment.payment_id)
 
 
 def may_go_on(payment: Payment, order: ProviderOrder, provider: PaymentProvider) -> bool:

@@ -7,15 +7,17 @@ found again by its payment id. Invariants I3 (nobody else can take the seats), I
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 from boxoffice.kernel.ids import OrderId, PaymentId, UserId
 from boxoffice.kernel.money import Money
-from boxoffice.runtime import idempotency
+from boxoffice.runtime import idempotency, tracing
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.runtime.idempotency import Answer, IdempotentCall
 from boxoffice.runtime.uuids import uuid7
+from boxoffice.services.sales.domain.bought import place_name, reference_of
 from boxoffice.services.sales.domain.order import Order, OrderState
 from boxoffice.services.sales.domain.payment import (
     NothingToPayError,
@@ -37,6 +39,7 @@ from boxoffice.services.sales.providers import Item, NewPayment, PaymentProvider
 from boxoffice.services.sales.store import orders, payments, seats, terms
 from boxoffice.services.sales.store.quick_payments import Beginning
 from boxoffice.services.sales.usecases.abandon_payment import REFUSED, abandon, client_of
+from boxoffice.services.sales.usecases.continue_purchase import continuing_purchase
 from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 
 
@@ -74,11 +77,22 @@ async def start_payment(
     :raises ProviderSilentError: when the provider does not answer; asking again goes on with the same payment.
     :raises ProviderRefusedError: when the provider will not do it; the seats are held again.
     """
-    provider = providers.get(wish.provider)
-    if provider is None:
+    if wish.provider not in providers:
         raise ProviderUnknownError(f"Choose one of: {', '.join(sorted(providers))}.", providers=sorted(providers))
     for url in (wish.return_url, wish.cancel_url):
         checked_return_url(url, public_url)
+    start = partial(_start, database, providers, wish, window=window, call=call, render=render, desk=desk)
+    if not tracing.on():
+        return await start()
+    async with continuing_purchase(database, wish.order_id, "start payment"):
+        return await start()
+
+
+async def _start(
+    database: Database, providers: Providers, wish: Wish, *, window: timedelta, call: IdempotentCall | None,
+    render: Callable[[Payment], Answer], desk: BeginDesk | None,
+) -> Answer:  # fmt: skip
+    provider = providers[wish.provider]
     if desk is not None and (started := await _start_quickly(desk, provider, wish, window, call, render)):
         return started
     async with database.transaction() as tx:
@@ -182,7 +196,7 @@ async def _order_of(database: Database, payment: Payment) -> NewPayment:
 def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str, Any]]) -> NewPayment:
     items = [
         Item(
-            name=_name(place),
+            name=place_name(place["section"], place["row"], place["number"], place.get("ticket_type")),
             price=Money(place["price_minor"], payment.total.currency),
         )
         for place in places
@@ -192,12 +206,5 @@ def _new_payment(payment: Payment, event_name: str, places: Sequence[Mapping[str
         items = [Item(name=event_name, price=payment.total)]
     return NewPayment(
         payment_id=payment.payment_id, order_id=payment.order_id, total=payment.total, description=event_name,
-        items=items,
+        items=items, reference=reference_of(payment.event_id, payment.user_id, len(places)),
     )  # fmt: skip
-
-
-def _name(place: Mapping[str, Any]) -> str:
-    kind = f" ({place['ticket_type']})" if place.get("ticket_type") else ""
-    if not place["row"]:
-        return f"{place['section']}, place {place['number']}{kind}"
-    return f"{place['section']}, row {place['row']}, seat {place['number']}{kind}"

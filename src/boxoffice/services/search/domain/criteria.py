@@ -1,11 +1,13 @@
-"""What may be asked: texts, days, page and order, all within bounds. A question out of bounds is refused by field."""
+"""What may be asked: texts, days, where, page and order, all within bounds; what is not is refused by field."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import ClassVar, Literal, cast, get_args
 
 from boxoffice.kernel.errors import Category, DomainError
+from boxoffice.services.search.domain.geography import Near, Point, point_of
 
 MAX_TEXT = 200
 """Characters of one text; nobody types more to find an event."""
@@ -16,14 +18,18 @@ MAX_DEPTH = 100_000
 """Hits from the first one that can be paged to; a larger catalogue is walked by date."""
 MAX_FACET_VALUES = 50
 DEFAULT_PAGE_SIZE = 20
+DEFAULT_RADIUS_KM, MAX_RADIUS_KM = 50.0, 20_000.0
+"""An evening's way; half-way around the Earth, where nothing is farther away."""
+NUMBER = re.compile(r"[+-]?\d{1,5}(\.\d{1,15})?", re.ASCII)
+"""Degrees and kilometres as people and devices write them: no exponents, no "nan"."""
 
-Order = Literal["relevance", "date", "price", "name"]
+Order = Literal["relevance", "date", "price", "name", "distance"]
 Direction = Literal["asc", "desc"]
 FacetName = Literal["category", "city", "venue", "month", "year", "composer"]
 
 SORTS: Mapping[str, Order] = {
     "relevance": "relevance", "date": "date", "starttime": "date", "price": "price", "lowestprice": "price",
-    "name": "name", "eventname": "name",
+    "name": "name", "eventname": "name", "distance": "distance",
 }  # fmt: skip
 FACETS: tuple[FacetName, ...] = get_args(FacetName)
 TEXTS = ("q", "eventName", "venueName", "location", "description", "keywords", "category")
@@ -51,7 +57,10 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
-    """A question within bounds. ``since`` is inclusive, ``until`` exclusive; pages count from 0."""
+    """A question within bounds. ``since`` is inclusive, ``until`` exclusive; pages count from 0.
+
+    Ordered by ``distance`` only where there is a ``near``.
+    """
 
     q: str = ""
     event_name: str = ""
@@ -62,6 +71,7 @@ class Criteria:
     category: str = ""
     since: Bound | None = None
     until: Bound | None = None
+    near: Near | None = None
     page_no: int = 0
     page_size: int = DEFAULT_PAGE_SIZE
     order: Order = "relevance"
@@ -79,6 +89,8 @@ def criteria(
     texts: Mapping[str, str],
     date_from: str = "",
     date_to: str = "",
+    near: str = "",
+    radius_km: str = "",
     page_no: int = 0,
     page_size: int = DEFAULT_PAGE_SIZE,
     sort_by: str = "",
@@ -104,8 +116,14 @@ def criteria(
     order = cast("Order", read("sortBy", sort_by, _order))
     descending = cast("bool", read("sortDir", sort_dir, _descending))
     wanted = cast("tuple[FacetName, ...]", read("facets", facets, _facets))
+    point = cast("Point | None", read("near", near, _point))
+    radius = cast("float | None", read("radiusKm", radius_km, _radius))
     if since and until and _reversed(since, until):
         wrong["dateFrom"] = "is after dateTo"
+    if radius_km and not near:
+        wrong["radiusKm"] = "needs near: the latitude and longitude that it is measured from"
+    if order == "distance" and not near:
+        wrong["sortBy"] = "distance needs near: the latitude and longitude that it is measured from"
     if not 1 <= page_size <= MAX_PAGE_SIZE:
         wrong["pageSize"] = f"must be 1 to {MAX_PAGE_SIZE}"
     elif not 0 <= page_no * page_size < MAX_DEPTH:
@@ -118,8 +136,10 @@ def criteria(
     return Criteria(
         q=clean["q"], event_name=clean["eventName"], venue_name=clean["venueName"], location=clean["location"],
         description=clean["description"], keywords=clean["keywords"], category=clean["category"],
-        since=since, until=until, page_no=page_no, page_size=page_size,
-        order=order, descending=descending, facets=wanted,
+        since=since, until=until,
+        near=Near(point=point, radius_km=radius or DEFAULT_RADIUS_KM) if point else None,
+        page_no=page_no, page_size=page_size, order=order, descending=descending,
+        facets=wanted,
     )  # fmt: skip
 
 
@@ -127,6 +147,26 @@ def _text(value: str) -> str:
     if len(value) > MAX_TEXT:
         raise ValueError(f"has {len(value)} characters, {MAX_TEXT} are searched for at most")
     return value.strip()
+
+
+def _point(value: str) -> Point | None:
+    if not value:
+        return None
+    numbers = [part.strip() for part in value.split(",")]
+    if len(numbers) != 2 or not all(NUMBER.fullmatch(part) for part in numbers):  # noqa: PLR2004 - two coordinates
+        raise ValueError("must be a latitude and a longitude in degrees, with a comma between: 22.29,114.17")
+    point = point_of(float(numbers[0]), float(numbers[1]))
+    if point is None:
+        raise ValueError("must have a latitude of -90 to 90 and a longitude of -180 to 180 degrees, in this order")
+    return point
+
+
+def _radius(value: str) -> float | None:
+    if not value:
+        return None
+    if not NUMBER.fullmatch(value.strip()) or not 0 < float(value) <= MAX_RADIUS_KM:
+        raise ValueError(f"must be a number of kilometres: more than 0, at most {MAX_RADIUS_KM:.0f}")
+    return float(value)
 
 
 def _order(value: str) -> Order:

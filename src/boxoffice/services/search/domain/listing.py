@@ -140,3 +140,9 @@ def sale_state(listing: Listing, sale: Sale | None, *, now: datetime) -> SaleSta
     if listing.on_sale_at is not None and now < listing.on_sale_at:
         return "on_sale_soon"
     return sale.state if sale else "not_on_sale"
+
+
+def changes_at(listing: Listing, *, now: datetime) -> datetime | None:
+    """Tell when something that is said of an event next changes by the clock alone; none: never again."""
+    instants = (listing.on_sale_at, listing.off_sale_at, listing.starts_at, listing.ends_at)
+    return min((at for at in instants if at is not None and at > now), default=None)

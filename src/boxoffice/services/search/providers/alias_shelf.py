@@ -54,6 +54,11 @@ class AliasShelf:
         return self.leads()
 
     @property
+    def prompt(self) -> bool:
+        """Every process finds what was written: the server answers a writer when searches see it."""
+        return True
+
+    @property
     def incomplete(self) -> bool:
         """Whether events are known to be missing."""
         return self._current is None or self._current.incomplete

@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from boxoffice.services.search.domain.criteria import FacetName
+from boxoffice.services.search.domain.geography import Point, point_of
 from boxoffice.services.search.domain.listing import Entry, Listing
 from boxoffice.services.search.domain.words import folded, joined, words
 from boxoffice.services.search.providers.engine import SuggestionKind
@@ -28,6 +29,10 @@ NAME_KEY = "name_key"
 SUGGEST_FIELD = "suggest"
 EXACT_FIELDS = ("category_exact", "venue_exact")
 """Whole names as folded words, to be asked for as such."""
+POINT_FIELD = "point"
+"""Where the venue is, to the last digit: many events are at few points, so distances are measured once a point."""
+DEGREE = 1_000_000
+"""Latitudes and longitudes are indexed in millionths of a degree: a tenth of a metre."""
 SUGGESTED: dict[SuggestionKind, str] = {
     "composer": "c", "performer": "p", "work": "w", "venue": "v", "event": "e", "city": "t", "category": "k",
 }  # fmt: skip
@@ -44,8 +49,8 @@ MAX_KEY = 500
 class Contents:
     """What an index has of an entry with a listing: ``texts`` and ``keys`` by field, each with its values.
 
-    ``numbers`` are Unix seconds (``starts_at``; ``local_at``: the venue's clock as if it were UTC) and the lowest
-    price in minor units, where it is known.
+    ``numbers`` are Unix seconds (``starts_at``; ``local_at``: the venue's clock as if it were UTC) and, where they are
+    known, the lowest price in minor units, and the latitude and longitude in millionths of a degree.
     """
 
     texts: dict[str, list[str]] = field(default_factory=dict)
@@ -62,11 +67,14 @@ def contents(entry: Entry) -> Contents:
     numbers = {"starts_at": seconds(listing.starts_at), "local_at": seconds(local)}
     if entry.sale is not None and entry.sale.lowest_price_minor is not None:
         numbers["price"] = entry.sale.lowest_price_minor
+    point = point_of(listing.venue.latitude, listing.venue.longitude)
+    if point is not None:
+        numbers |= {"latitude": round(point.latitude * DEGREE), "longitude": round(point.longitude * DEGREE)}
     return Contents(
         texts={**_texts(listing), PIECES_FIELD: _pieces(listing)},
         keys={
             **_keys(listing), SUGGEST_FIELD: _suggestions(listing),
-            "month": [f"{local:%Y-%m}"], "year": [f"{local:%Y}"],
+            "month": [f"{local:%Y-%m}"], "year": [f"{local:%Y}"], POINT_FIELD: [point_key(point)] if point else [],
         },
         numbers=numbers,
     )  # fmt: skip
@@ -91,6 +99,18 @@ def key(text: str) -> str:
 def spelled(key: str) -> str:
     """Give the spelling of a key."""
     return key.rpartition(SEPARATOR)[2]
+
+
+def point_key(point: Point) -> str:
+    """Write a point so that it can be read back to the last digit."""
+    return f"{point.latitude!r},{point.longitude!r}"
+
+
+@lru_cache(maxsize=20_000)
+def point_at(key: str) -> Point:
+    """Read a point's key; remembered (about 5 MB), since the same halls are asked about again."""
+    latitude, _, longitude = key.partition(",")
+    return Point(latitude=float(latitude), longitude=float(longitude))
 
 
 def suggestions(listing: Listing) -> dict[SuggestionKind, tuple[str, ...]]:

@@ -52,6 +52,11 @@ class FolderShelf:
         return self._lock is not None
 
     @property
+    def prompt(self) -> bool:
+        """Whether this process finds at once what was written: the writer does, a reader follows a moment later."""
+        return self.writing
+
+    @property
     def incomplete(self) -> bool:
         """Whether events are known to be missing: answers are degraded until a rebuild."""
         return self._engine is None or (self._engine.folder / INCOMPLETE).exists()

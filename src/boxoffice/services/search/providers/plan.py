@@ -3,7 +3,7 @@
 User text never reaches a query parser: only folded words get here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from boxoffice.services.search.domain.criteria import MAX_WORDS, Criteria
 from boxoffice.services.search.domain.words import OPTIONAL, words
 from boxoffice.services.search.providers.contents import MAX_KEY, TEXT_FIELDS, seconds
 from boxoffice.services.search.providers.engine import Matching
+from boxoffice.services.search.providers.nearby import PointsIn, nearby
 
 WEIGHTS: dict[str, float] = {
     "name": 8.0, "composers": 6.0, "performers": 5.0, "works": 4.0, "category": 3.0, "venue": 3.0, "place": 2.0,
@@ -71,13 +72,17 @@ class Range:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The texts of a question, and the filters that hold however the texts are read: days, and names taken exactly."""
+    """The texts of a question, and the filters that hold however the texts are read: days, names taken exactly, where.
+
+    ``within``: the points that are near, each with its distance in kilometres; none: anywhere at all.
+    """
 
     clauses: tuple[Clause, ...]
     exact: tuple[tuple[str, str], ...]
     days: tuple[Range, ...]
+    within: Mapping[str, float] | None = None
     impossible: bool = False
-    """A text was given that has no word in it ("???"): nothing can match."""
+    """A text was given that has no word in it ("???"), or no event is near: nothing can match."""
 
     @property
     def matchings(self) -> tuple[Matching, ...]:
@@ -89,8 +94,11 @@ class Plan:
         return ("exact", "forgiving")
 
 
-def plan(criteria: Criteria, *, known: Callable[[str, str], bool]) -> Plan:
-    """Read the texts and filters of a question; ``known`` tells whether any event has exactly a name in a field."""
+def plan(criteria: Criteria, *, known: Callable[[str, str], bool], points_in: PointsIn) -> Plan:
+    """Read the texts and filters of a question; ``known`` tells whether any event has exactly a name in a field.
+
+    :raises BadSearchError: when too many points are near to be measured.
+    """
     given = (
         (criteria.q, TEXT_FIELDS, True),
         (criteria.keywords, TEXT_FIELDS, True),
@@ -107,11 +115,13 @@ def plan(criteria: Criteria, *, known: Callable[[str, str], bool]) -> Plan:
                 names.append((f"{field}_exact", exact))
             else:
                 texts.append((words(text)[:MAX_WORDS], (field,), False))
+    within = nearby(criteria.near, points_in) if criteria.near else None
     return Plan(
         clauses=tuple(Clause(words=tuple(found), fields=fields, loose=loose) for found, fields, loose in texts),
         exact=tuple(names),
         days=_days(criteria),
-        impossible=any(not found for found, _, _ in texts),
+        within=within,
+        impossible=any(not found for found, _, _ in texts) or within == {},
     )
 
 

@@ -21,6 +21,7 @@ from boxoffice.services.search.providers import server_query as dsl
 from boxoffice.services.search.providers.contents import (
     KEY_FIELDS,
     NAME_KEY,
+    POINT_FIELD,
     SUGGEST_FIELD,
     SUGGESTED,
     seconds,
@@ -34,6 +35,7 @@ from boxoffice.services.search.providers.engine import (
     SearchUnavailableError,
     Suggestion,
 )
+from boxoffice.services.search.providers.nearby import Area, page_by_distance
 from boxoffice.services.search.providers.plan import WINDOW, Plan, enough, nearest_first, plan
 from boxoffice.services.search.providers.server_query import Json, Spellings
 from boxoffice.services.search.providers.server_schema import document, entry_of
@@ -116,11 +118,13 @@ class ServerEngine:
 
     def search(self, criteria: Criteria, *, now: datetime) -> Found:
         """Find events."""
-        read = plan(criteria, known=self._knows)
+        read = plan(criteria, known=self._knows, points_in=self._points_in)
         by_closeness = criteria.order == "relevance" and bool(read.clauses)
         reading = self._read_texts(read, window=WINDOW if by_closeness else 0, facets=criteria.facets, now=now)
         if by_closeness:
             hits = self._closest(reading, criteria, now=now)
+        elif criteria.order == "distance":
+            hits = self._nearest(reading, read.within or {}, criteria, now=now)
         else:
             hits = self._ordered(_parts(reading.query, criteria, now=now), criteria)
         return Found(hits=hits, total=reading.total, matching=reading.matching, facets=reading.facets)
@@ -233,6 +237,39 @@ class ServerEngine:
             skip = max(0, skip - int(answer["total"]["value"]))
         return page
 
+    def _nearest(
+        self, reading: Reading, within: Mapping[str, float], criteria: Criteria, *, now: datetime
+    ) -> list[Entry]:
+        """Order by distance; at one point upcoming before past, then the nearest date."""
+        if not within:
+            return []
+        times = {"ahead": dsl.upcoming(now), "past": dsl.past(now)}
+        asked = {
+            name: {"filter": when, "aggs": {"points": _keys(POINT_FIELD, len(within))}} for name, when in times.items()
+        }
+        answer = self._search({"size": 0, "query": reading.query, "aggs": asked})["aggregations"]
+        ahead, past = (_counts(answer[name]["points"]["buckets"]) for name in ("ahead", "past"))
+        lines: list[Json] = []
+        for stretch in page_by_distance(criteria, within, ahead=ahead, past=past):
+            when, direction = (times["ahead"], "asc") if stretch.ahead else (times["past"], "desc")
+            query = dsl.both(reading.query, when, dsl.at(stretch.point))
+            sort = [{"starts_at": direction}, {"event_id": "asc"}]
+            lines += [
+                {},
+                {"query": query, "sort": sort, "from": stretch.skip, "size": stretch.take, "_source": ["entry"]},
+            ]
+        if not lines:
+            return []
+        answers = self._wire.many(self.index, lines)["responses"]
+        if any("error" in one for one in answers):
+            raise SearchUnavailableError("The index does not answer as it must. Try again in a moment.")
+        return [_entry(hit) for one in answers for hit in one["hits"]["hits"]]
+
+    def _points_in(self, areas: Sequence[Area], most: int) -> list[str]:
+        query = dsl.both(dsl.FOUND, dsl.inside(areas))
+        asked = {"size": 0, "query": query, "aggs": {"points": _keys(POINT_FIELD, most)}}
+        return list(_counts(self._search(asked)["aggregations"]["points"]["buckets"]))
+
     def _knows(self, field: str, name: str) -> bool:
         """Tell whether any event has exactly a name in a field."""
         asked = {"query": {"term": {field: name}}, "size": 0, "terminate_after": 1}
@@ -242,7 +279,9 @@ class ServerEngine:
         """List names that contain the typed words in a row, the last one perhaps unfinished."""
         starts = {kind: suggest_key(kind, typed) for kind in SUGGESTED}
         has_one = {"bool": {"should": [{"prefix": {SUGGEST_FIELD: {"value": start}}} for start in starts.values()]}}
-        aggregations = {kind: _keys(f"{_literally(start)}.*", LOOKED_AT) for kind, start in starts.items()}
+        aggregations = {
+            kind: _keys(SUGGEST_FIELD, LOOKED_AT, include=f"{_literally(start)}.*") for kind, start in starts.items()
+        }
         answer = self._search({"size": 0, "query": dsl.both(pool, has_one), "aggs": aggregations})["aggregations"]
         found: list[Suggestion] = []
         for kind in SUGGESTED:
@@ -251,9 +290,8 @@ class ServerEngine:
 
     def _counts_of(self, pool: Json) -> Counts:
         def count(keys: Sequence[str]) -> Mapping[str, int]:
-            asked = {"size": 0, "query": pool, "aggs": {"keys": _keys(list(keys), len(keys))}}
-            buckets = self._search(asked)["aggregations"]["keys"]["buckets"]
-            return {one["key"]: int(one["doc_count"]) for one in buckets}
+            asked = {"size": 0, "query": pool, "aggs": {"keys": _keys(SUGGEST_FIELD, len(keys), include=list(keys))}}
+            return _counts(self._search(asked)["aggregations"]["keys"]["buckets"])
 
         return count
 
@@ -306,8 +344,12 @@ def _terms(name: FacetName) -> Json:
     return {"terms": {"field": KEY_FIELDS[name], "size": MAX_FACET_VALUES, "shard_size": EXACT_COUNT}}
 
 
-def _keys(include: str | list[str], size: int) -> Json:
-    return {"terms": {"field": SUGGEST_FIELD, "include": include, "size": size, "shard_size": EXACT_COUNT}}
+def _keys(field: str, size: int, **more: str | list[str]) -> Json:
+    return {"terms": {"field": field, "size": size, "shard_size": EXACT_COUNT, **more}}
+
+
+def _counts(buckets: Sequence[Any]) -> dict[str, int]:
+    return {one["key"]: int(one["doc_count"]) for one in buckets}
 
 
 def _values(name: FacetName, buckets: Sequence[Any]) -> list[FacetValue]:

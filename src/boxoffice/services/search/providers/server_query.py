@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from boxoffice.services.search.domain.words import tolerance
-from boxoffice.services.search.providers.contents import PIECE_SLOP, PIECES_FIELD, seconds
+from boxoffice.services.search.providers.contents import PIECE_SLOP, PIECES_FIELD, POINT_FIELD, seconds
 from boxoffice.services.search.providers.engine import Matching
+from boxoffice.services.search.providers.nearby import Area
 from boxoffice.services.search.providers.plan import (
     CLOSE_SLOP,
     CLOSE_WEIGHT,
@@ -48,6 +49,8 @@ def query(plan: Plan, matching: Matching, spellings: Spellings, *, now: datetime
         *(span(one.field, one.lower, one.below) for one in plan.days),
         *({"term": {field: name}} for field, name in plan.exact),
     ]
+    if plan.within is not None:
+        filters.append({"terms": {POINT_FIELD: list(plan.within)}})
     must = [_clause(clause, matching, spellings) for clause in plan.clauses]
     nearer = [_flat(upcoming(now), UPCOMING_WEIGHT)] if plan.clauses else []
     return {"bool": {"filter": filters, "must": must, "should": nearer}}
@@ -81,6 +84,20 @@ def upcoming(now: datetime) -> Json:
 def past(now: datetime) -> Json:
     """Events that have begun."""
     return span("starts_at", None, seconds(now))
+
+
+def at(point: str) -> Json:
+    """Events at a point."""
+    return {"term": {POINT_FIELD: point}}
+
+
+def inside(areas: Sequence[Area]) -> Json:
+    """Events in any of some areas."""
+    boxes = [
+        both(span("latitude", area.south, area.north + 1), span("longitude", area.west, area.east + 1))
+        for area in areas
+    ]
+    return {"bool": {"should": boxes, "minimum_should_match": 1}}
 
 
 def span(field: str, lower: int | None, below: int | None) -> Json:

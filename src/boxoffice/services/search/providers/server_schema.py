@@ -17,13 +17,14 @@ from boxoffice.services.search.providers.contents import (
     NAME_KEY,
     PIECE_SLOP,
     PIECES_FIELD,
+    POINT_FIELD,
     SUGGEST_FIELD,
     TEXT_FIELDS,
     contents,
 )
 from boxoffice.services.search.providers.plan import MIN_PREFIX, WINDOW
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it with any change of the mapping or of what a word is: an index of another version is built again."""
 SPELLING_FIELD = "spelling"
 """Every word of every text, to look for those that a typed word may have been meant to be."""
@@ -85,7 +86,7 @@ def _properties() -> dict[str, Any]:
         "copy_to": SPELLING_FIELD,
         "index_prefixes": {"min_chars": MIN_PREFIX, "max_chars": MAX_PREFIX},
     }
-    keys = (*KEY_FIELDS.values(), NAME_KEY, SUGGEST_FIELD, *EXACT_FIELDS)
+    keys = (*KEY_FIELDS.values(), NAME_KEY, POINT_FIELD, SUGGEST_FIELD, *EXACT_FIELDS)
     return {
         "event_id": {"type": "long"},
         "found": {"type": "boolean"},
@@ -94,7 +95,7 @@ def _properties() -> dict[str, Any]:
         SPELLING_FIELD: {"type": "text", "analyzer": "whitespace", "index_options": "docs", "norms": False},
         PIECES_FIELD: {"type": "text", "analyzer": "whitespace", "position_increment_gap": PIECE_SLOP + 2},
         **_all(keys, {"type": "keyword", "ignore_above": MAX_TERM}),
-        **_all(("starts_at", "local_at", "price"), {"type": "long"}),
+        **_all(("starts_at", "local_at", "price", "latitude", "longitude"), {"type": "long"}),
     }
 
 

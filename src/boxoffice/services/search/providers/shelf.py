@@ -28,6 +28,10 @@ class Shelf(Protocol):
         """Whether this process is the one that looks after the index: takes messages, rebuilds."""
 
     @property
+    def prompt(self) -> bool:
+        """Whether this process finds what was written as soon as whoever wrote it is told so."""
+
+    @property
     def incomplete(self) -> bool:
         """Whether events are known to be missing: answers are degraded until a rebuild."""
 

@@ -4,7 +4,7 @@ One process writes (tantivy's own lock on the folder), any number read. A commit
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from boxoffice.runtime.telemetry import log
 from boxoffice.services.search.domain.criteria import MAX_FACET_VALUES, MAX_WORDS, Criteria, FacetName
 from boxoffice.services.search.domain.listing import Entry
 from boxoffice.services.search.domain.words import words
-from boxoffice.services.search.providers.contents import KEY_FIELDS, NAME_KEY, seconds, spelled
+from boxoffice.services.search.providers.contents import KEY_FIELDS, NAME_KEY, POINT_FIELD, seconds, spelled
 from boxoffice.services.search.providers.engine import (
     BrokenIndexError,
     FacetValue,
@@ -29,6 +29,7 @@ from boxoffice.services.search.providers.engine import (
     SearchUnavailableError,
     Suggestion,
 )
+from boxoffice.services.search.providers.nearby import Area, page_by_distance
 from boxoffice.services.search.providers.plan import WINDOW, Plan, enough, nearest_first, plan
 from boxoffice.services.search.providers.suggesting import HITS_FOR_SUGGESTIONS, corrected
 from boxoffice.services.search.providers.tantivy_query import QueryBuilder
@@ -145,11 +146,17 @@ class TantivyEngine:
         """Find events."""
         with _asking():
             searcher = self._searcher()
-            read = plan(criteria, known=lambda field, name: bool(searcher.doc_freq(field, name)))
+            read = plan(
+                criteria,
+                known=lambda field, name: bool(searcher.doc_freq(field, name)),
+                points_in=lambda areas, most: self._points_in(searcher, areas, most),
+            )
             by_closeness = criteria.order == "relevance" and bool(read.clauses)
             reading = self._read_texts(searcher, read, limit=WINDOW if by_closeness else 1, now=now)
             if by_closeness:
                 page = self._closest(searcher, reading, criteria, now=now)
+            elif criteria.order == "distance":
+                page = self._nearest(searcher, reading, read.within or {}, criteria, now=now)
             else:
                 page = self._ordered(searcher, self._parts(reading.query, criteria, now=now), criteria)
             return Found(
@@ -209,6 +216,31 @@ class TantivyEngine:
             page += nearest_first(dated, best=best, instant=instant)[max(0, begin - start) : end - start]
         return page
 
+    def _points_in(self, searcher: Any, areas: Sequence[Area], most: int) -> list[str]:
+        return list(_points(searcher, self._build.both(self._build.found(), self._build.inside(areas)), most))
+
+    def _nearest(
+        self, searcher: Any, reading: Reading, within: Mapping[str, float], criteria: Criteria, *, now: datetime
+    ) -> list[Address]:
+        """Order by distance; at one point upcoming before past, then the nearest date."""
+        ahead, past = (
+            self._build.both(reading.query, when) for when in (self._build.upcoming(now), self._build.past(now))
+        )
+        counted = [_points(searcher, query, len(within)) for query in (ahead, past)]
+        page: list[Address] = []
+        for stretch in page_by_distance(criteria, within, ahead=counted[0], past=counted[1]):
+            page += [
+                address
+                for _, address in searcher.search(
+                    self._build.both(ahead if stretch.ahead else past, self._build.at(stretch.point)),
+                    limit=stretch.take,
+                    offset=stretch.skip,
+                    order_by_field="starts_at",
+                    order=tantivy.Order.Asc if stretch.ahead else tantivy.Order.Desc,
+                ).hits
+            ]
+        return page
+
     def _parts(self, query: Any, criteria: Criteria, *, now: datetime) -> list[Part]:
         build, down = self._build, criteria.descending
         match criteria.order:
@@ -252,8 +284,16 @@ class TantivyEngine:
         return {name: _facet_values(name, answer[name]["buckets"]) for name in names}
 
 
-def _terms(field: str) -> dict[str, Any]:
-    return {"terms": {"field": field, "size": MAX_FACET_VALUES, "segment_size": EXACT_COUNT_SEGMENT}}
+def _points(searcher: Any, query: Any, most: int) -> dict[str, int]:
+    """Count the hits of a query at each point, for so many points at most."""
+    if not most:
+        return {}
+    buckets = searcher.aggregate(query, {"points": _terms(POINT_FIELD, most)})["points"]["buckets"]
+    return {bucket["key"]: int(bucket["doc_count"]) for bucket in buckets}
+
+
+def _terms(field: str, most: int = MAX_FACET_VALUES) -> dict[str, Any]:
+    return {"terms": {"field": field, "size": most, "segment_size": EXACT_COUNT_SEGMENT}}
 
 
 def _facet_values(name: FacetName, buckets: Sequence[Any]) -> list[FacetValue]:

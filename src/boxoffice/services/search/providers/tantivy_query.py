@@ -7,8 +7,9 @@ from typing import Any
 from tantivy import FieldType, Occur, Query
 
 from boxoffice.services.search.domain.words import tolerance
-from boxoffice.services.search.providers.contents import PIECE_SLOP, PIECES_FIELD, seconds
+from boxoffice.services.search.providers.contents import PIECE_SLOP, PIECES_FIELD, POINT_FIELD, seconds
 from boxoffice.services.search.providers.engine import Matching
+from boxoffice.services.search.providers.nearby import Area
 from boxoffice.services.search.providers.plan import (
     CLOSE_SLOP,
     CLOSE_WEIGHT,
@@ -42,6 +43,8 @@ class QueryBuilder:
             *(self._range(span.field, span.lower, span.below) for span in plan.days),
             *(self._term(field, name) for field, name in plan.exact),
         ]
+        if plan.within is not None:
+            filters.append(Query.term_set_query(self._schema, POINT_FIELD, list(plan.within)))
         parts = [(Occur.Must, Query.const_score_query(one, 0.0)) for one in filters]
         parts += [(Occur.Must, self.clause(clause, matching)) for clause in plan.clauses]
         if plan.clauses:
@@ -80,6 +83,20 @@ class QueryBuilder:
     def past(self, now: datetime) -> Any:
         """Events that have begun."""
         return self._range("starts_at", None, seconds(now))
+
+    def at(self, point: str) -> Any:
+        """Events at a point."""
+        return self._term(POINT_FIELD, point)
+
+    def inside(self, areas: Sequence[Area]) -> Any:
+        """Events in any of some areas."""
+        boxes = [
+            self.both(
+                self._range("latitude", area.south, area.north + 1), self._range("longitude", area.west, area.east + 1)
+            )
+            for area in areas
+        ]
+        return Query.boolean_query([(Occur.Should, box) for box in boxes])
 
     def priced(self, *, yes: bool) -> Any:
         """Events with, or without, a known lowest price."""

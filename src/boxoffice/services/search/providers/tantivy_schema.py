@@ -12,12 +12,13 @@ from boxoffice.services.search.providers.contents import (
     NAME_KEY,
     PIECE_SLOP,
     PIECES_FIELD,
+    POINT_FIELD,
     SUGGEST_FIELD,
     TEXT_FIELDS,
     contents,
 )
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise it with any change of the fields or of what a word is: an index of another version is built again."""
 
 ANALYZER = "folded"
@@ -33,13 +34,12 @@ def schema() -> Any:
     builder.add_boolean_field("found", indexed=True, fast=True)
     for name in (*TEXT_FIELDS, PIECES_FIELD):
         builder.add_text_field(name, tokenizer_name=ANALYZER)
-    for name in (*KEY_FIELDS.values(), NAME_KEY):
+    for name in (*KEY_FIELDS.values(), NAME_KEY, POINT_FIELD):
         builder.add_text_field(name, tokenizer_name="raw", fast=True, index_option="basic")
     for name in (*EXACT_FIELDS, SUGGEST_FIELD):
         builder.add_text_field(name, tokenizer_name="raw", index_option="basic")
-    builder.add_integer_field("starts_at", indexed=True, fast=True)
-    builder.add_integer_field("local_at", indexed=True, fast=True)
-    builder.add_integer_field("price", indexed=True, fast=True)
+    for name in ("starts_at", "local_at", "price", "latitude", "longitude"):
+        builder.add_integer_field(name, indexed=True, fast=True)
     return builder.build()
 
 

@@ -91,8 +91,14 @@ class Wire:
 
         :raises SearchUnavailableError: when the server does not answer, or refuses them all.
         """
-        sent = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        return self._ask("POST", f"/{index}/_bulk", sent, "application/x-ndjson", params, ())
+        return self._ask("POST", f"/{index}/_bulk", _lines(lines), "application/x-ndjson", params, ())
+
+    def many(self, index: str, lines: Sequence[Mapping[str, Any]]) -> Any:
+        """Ask several searches at once, each a line of options and a line of JSON; each has its own answer or error.
+
+        :raises SearchUnavailableError: when the server does not answer, or refuses them all.
+        """
+        return self._ask("POST", f"/{index}/_msearch", _lines(lines), "application/x-ndjson", {}, ())
 
     def close(self) -> None:
         """Close the connections."""
@@ -119,6 +125,10 @@ class Wire:
                 "Try again in a moment.",
                 retryAfterSeconds=2,
             ) from error
+
+
+def _lines(lines: Sequence[Mapping[str, Any]]) -> bytes:
+    return b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
 
 
 def _status(error: Exception) -> int | None:

@@ -46,6 +46,7 @@ async def rebuild(
         listed = await _walk(peers, intake, fresh, progress)
         async with intake.lock:
             await asyncio.to_thread(shelf.switch)
+        await intake.changed()
     finally:
         await asyncio.to_thread(shelf.forget_next)
     _log.info("index.rebuilt", events=listed)

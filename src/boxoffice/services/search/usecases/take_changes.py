@@ -1,7 +1,7 @@
 """Take changes into the index, in any order and any number of times (invariant I18)."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from boxoffice.runtime.telemetry import log
 from boxoffice.services.search.domain.listing import Change, Entry, changed
@@ -14,15 +14,23 @@ RETRY_S = 1.0
 _log = log(__name__)
 
 
-class Intake:
-    """The one way into the index of a process; while a rebuild runs, the next generation is told everything too."""
+async def _nobody() -> None:
+    """Tell nobody."""
 
-    def __init__(self, shelf: Shelf) -> None:
+
+class Intake:
+    """The one way into the index of a process; while a rebuild runs, the next generation is told everything too.
+
+    ``changed`` is called whenever something else may be found than before, and after it can be.
+    """
+
+    def __init__(self, shelf: Shelf, changed: Callable[[], Awaitable[None]] = _nobody) -> None:
         self._shelf = shelf
+        self.changed = changed
         self.lock = asyncio.Lock()
 
     async def take(self, changes: Sequence[Change]) -> None:
-        """Apply changes durably; returns when they can be found."""
+        """Apply changes durably; returns when they can be found, and no answer from before is kept."""
         while True:
             try:
                 async with self.lock:
@@ -32,6 +40,7 @@ class Intake:
                 await asyncio.sleep(RETRY_S)
                 await self.look_after(failed=True)
             else:
+                await self.changed()  # also after a repeat: who took it first may have died before telling
                 return
 
     async def look_after(self, *, failed: bool = False) -> None:
