@@ -69,6 +69,7 @@ class Works(Deployment):
             "bus_url": self.kafka.url,
             "outbox_carrier": "connect",
             "search_engine_url": self.opensearch.url,
+            "search_cache": "off",  # kept answers would hide for half a minute that the server is away
             "bookings_url": ",".join(self.url(name) for name in TWO),
         }
 
