@@ -15,7 +15,7 @@ import httpx
 
 from boxoffice.simulators.paypal.certificates import CA_FILE
 
-READY_S = 15.0
+READY_S = 60.0
 STOP_S = 5.0
 POLL_S = 0.05
 CLIENT_ID = "boxoffice-simulator"
