@@ -25,7 +25,8 @@ SEGMENT_BYTES = 16 * 1024 * 1024
 """PostgreSQL's own default, which our clusters have."""
 SEGMENTS_A_LOG = 2**32 // SEGMENT_BYTES
 SEGMENT = re.compile(r"([0-9A-F]{8})([0-9A-F]{8})([0-9A-F]{8})(\.partial)?")
-NAME_FORMAT = "%Y%m%dT%H%M%SZ"
+NAME_FORMAT = "%Y%m%dT%H%M%S%fZ"
+"""Down to the microsecond: two that are begun in one second have names of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
