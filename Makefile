@@ -23,8 +23,7 @@ setup: $(VENV)/.runs ## Install what the shop needs, into .venv
 
 setup-dev: $(VENV)/.develops ## Install what tests and checks need too (with a browser, nginx, Varnish, Prometheus, Kafka, Zipkin and search servers)
 	@scripts/browser.sh
-	@scripts/proxies.sh
-	@scripts/watchers.sh
+	@scripts/servers.sh
 	@$(BIN)/python -m boxoffice.runtime.engines || [ -z "$$CI" ] # elsewhere their tests say what they lack
 
 run: $(VENV)/.runs ## Start the whole shop with the demo (PORT=8000 DATA=.boxoffice)

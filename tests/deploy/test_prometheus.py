@@ -21,7 +21,7 @@ CASES = Path(__file__).with_name("prometheus") / "alerts.yaml"
 def promtool() -> str:
     found = shutil.which("promtool")
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("promtool is not installed: scripts/watchers.sh")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("promtool is not installed: scripts/servers.sh")
     return found
 
 

@@ -101,6 +101,14 @@ class TestBackups:
         assert read_note(tmp_path / "then") == earlier
         assert (tmp_path / "then" / "keys" / "tickets.pem").read_text() == "a key"
 
+    def test_a_command_on_a_restored_shop_leaves_the_backups_of_the_old_one_alone(
+        self, shop: Shop, tmp_path: Path
+    ) -> None:
+        shop.create()
+        restore(shop.backups, tmp_path / "restored")
+        reached = run("audit", "--data-dir", tmp_path / "restored", BOXOFFICE_BACKUP_DIR=str(shop.backups.path))
+        assert reached.returncode == Exit.OK, reached.stderr
+
     def test_say_what_cannot_be_restored_and_leave_nothing(self, shop: Shop, tmp_path: Path) -> None:
         made = shop.create()
         for until, said in (

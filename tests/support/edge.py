@@ -37,7 +37,7 @@ def program(name: str) -> str:
     """Find nginx or varnishd; without it the test fails in CI and is left out elsewhere."""
     found = shutil.which(name, path=PROGRAMS)
     if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {name}: run scripts/proxies.sh")
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {name}: run scripts/servers.sh")
     return found
 
 

@@ -1,5 +1,6 @@
 """How a command reaches the databases: those of the environment, of the running shop, or engines of its own."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,8 @@ def reaching(
 @contextmanager
 def _own_engines(folder: DataFolder, *, settings_file: Path | None, migrated: bool) -> Iterator[Settings]:
     folder.open()
-    engines = Engines(folder)
+    # The slot keeps the log for whoever follows it: no command has to, and one on a restored shop must not.
+    engines = Engines(folder, {name: value for name, value in os.environ.items() if name != env_name("backup_dir")})
     try:
         with console.step(f"Start the engines of {folder.path} for this command"):
             engines.begin()

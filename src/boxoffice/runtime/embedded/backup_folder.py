@@ -97,7 +97,7 @@ class BackupFolder:
             if owner.read_text() != own.read_text():
                 raise BackupUnusableError(
                     f"{self.path} keeps the backups of another shop (a restored shop is another one). "
-                    "Choose an empty folder; the old one stays as it is."
+                    "Name an empty folder with --backup-dir or BOXOFFICE_BACKUP_DIR; the old one stays as it is."
                 )
         except OSError as error:
             raise from_os_error(error, doing=f"opening the backups in {self.path}") from error

@@ -6,17 +6,14 @@ import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import httpx
-
 from boxoffice.runtime.embedded import child
 from boxoffice.runtime.embedded.ports import LOOPBACK, free_port
 from boxoffice.runtime.engines.fetching import fetched
 from boxoffice.runtime.engines.java import java
 from boxoffice.runtime.engines.locks import lock
+from boxoffice.runtime.engines.served import ServedEngine
 
 JAVA = 17
-READY_S = 600.0
-STOP_S = 30.0
 HEAP = "512m"
 PROPERTIES = """\
 bootstrap.servers={servers}
@@ -52,34 +49,11 @@ appender.c.layout.pattern = %d %p %c - %m%n
 """
 
 
-class Connect:
-    """One running worker."""
+class Connect(ServedEngine):
+    """One running worker; ``url`` is the value of ``BOXOFFICE_CONNECT_URL``. Stopping, it delivers what it read."""
 
-    def __init__(self, process: child.Child, *, port: int) -> None:
-        self.process = process
-        self.port = port
-
-    @property
-    def url(self) -> str:
-        """Where its REST interface is: the value of ``BOXOFFICE_CONNECT_URL``."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    def wait_ready(self) -> None:
-        """Wait until it takes connectors.
-
-        :raises EngineFailedError: when it does not.
-        """
-        self.process.wait_until(self._answers, seconds=READY_S)
-
-    def stop(self) -> None:
-        """Stop it in order: what it has read is delivered first."""
-        self.process.stop(seconds=STOP_S)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/connectors", timeout=2, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
+    READY_PATH = "/connectors"
+    STOP_S = 30.0
 
 
 def start(
@@ -101,7 +75,7 @@ def start(
     files, program = fetched(lock("connect"), say=say), java(JAVA)
     plugins = _unpacked(files)
     folder.mkdir(parents=True, exist_ok=True)
-    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
+    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=Connect.STOP_S)
     port = port or free_port()
     properties, logging = folder / "worker.properties", folder / "log4j2.properties"
     properties.write_text(
@@ -125,11 +99,7 @@ def start_ready(
 ) -> Connect:  # fmt: skip
     """Start a worker and wait until it takes connectors."""
     worker = start(folder, servers=servers, log=log, port=port, group=group, secrets=secrets)
-    try:
-        worker.wait_ready()
-    except BaseException:
-        worker.process.kill()
-        raise
+    worker.wait_ready()
     return worker
 
 

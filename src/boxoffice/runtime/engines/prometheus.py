@@ -9,49 +9,24 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import yaml
 
 import boxoffice
 from boxoffice.runtime.embedded import child
 from boxoffice.runtime.embedded.errors import EngineMissingError
 from boxoffice.runtime.embedded.ports import LOOPBACK, free_port
+from boxoffice.runtime.engines.served import ServedEngine
 
-READY_S = 600.0
-STOP_S = 15.0
 ASK_EVERY_S = 5
 KEPT = "2d"
 RULES = ("recording.yaml", "alerts.yaml")
 
 
-class Prometheus:
-    """One running server."""
+class Prometheus(ServedEngine):
+    """One running server; its page and its API are at ``url``."""
 
-    def __init__(self, process: child.Child, *, port: int) -> None:
-        self.process = process
-        self.port = port
-
-    @property
-    def url(self) -> str:
-        """Where its page and its API are."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    def wait_ready(self) -> None:
-        """Wait until it answers queries.
-
-        :raises EngineFailedError: when it does not.
-        """
-        self.process.wait_until(self._answers, seconds=READY_S)
-
-    def stop(self) -> None:
-        """End it in order."""
-        self.process.stop(seconds=STOP_S)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/-/ready", timeout=2, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
+    READY_PATH = "/-/ready"
+    STOP_S = 15.0
 
 
 def program() -> Path:
@@ -108,7 +83,7 @@ def start(
     """
     binary = program()
     folder.mkdir(parents=True, exist_ok=True)
-    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
+    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=Prometheus.STOP_S)
     port = port or free_port()
     settings = folder / "prometheus.yaml"
     settings.write_text(configuration(targets, every_s=every_s))

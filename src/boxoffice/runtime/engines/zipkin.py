@@ -5,50 +5,24 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
-
 from boxoffice.runtime.embedded import child
 from boxoffice.runtime.embedded.ports import LOOPBACK, free_port
 from boxoffice.runtime.engines.fetching import fetched
 from boxoffice.runtime.engines.java import java
 from boxoffice.runtime.engines.locks import lock
+from boxoffice.runtime.engines.served import ServedEngine
 
 JAVA = 17
-READY_S = 600.0
-STOP_S = 15.0
 HEAP = "256m"
 MOST_SPANS = 100_000
 """The oldest go beyond that: some 100 MB of the heap."""
 
 
-class Zipkin:
-    """One running server."""
+class Zipkin(ServedEngine):
+    """One running server; ``url`` is the value of ``BOXOFFICE_ZIPKIN_URL``. What it kept ends with it."""
 
-    def __init__(self, process: child.Child, *, port: int) -> None:
-        self.process = process
-        self.port = port
-
-    @property
-    def url(self) -> str:
-        """The value of ``BOXOFFICE_ZIPKIN_URL``; its page is at ``/zipkin/``."""
-        return f"http://{LOOPBACK}:{self.port}"
-
-    def wait_ready(self) -> None:
-        """Wait until it takes spans.
-
-        :raises EngineFailedError: when it does not.
-        """
-        self.process.wait_until(self._answers, seconds=READY_S)
-
-    def stop(self) -> None:
-        """End it; what it kept is gone."""
-        self.process.stop(seconds=STOP_S)
-
-    def _answers(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/health", timeout=2, trust_env=False).is_success
-        except httpx.HTTPError:
-            return False
+    READY_PATH = "/health"
+    STOP_S = 15.0
 
 
 def start(folder: Path, *, log: Path, port: int | None = None, say: Callable[[str], None] = print) -> Zipkin:
@@ -59,7 +33,7 @@ def start(folder: Path, *, log: Path, port: int | None = None, say: Callable[[st
     files, program = fetched(lock("zipkin"), say=say), java(JAVA)
     [archive] = files.glob("zipkin-server-*-exec.jar")
     folder.mkdir(parents=True, exist_ok=True)
-    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=STOP_S)
+    child.end_leftovers(folder, stop_signal=signal.SIGTERM, seconds=Zipkin.STOP_S)
     port = port or free_port()
     command: list[str | Path] = [
         program, f"-Xmx{HEAP}", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-jar", archive,
@@ -74,9 +48,5 @@ def start(folder: Path, *, log: Path, port: int | None = None, say: Callable[[st
 def start_ready(folder: Path, *, log: Path, say: Callable[[str], None] = print) -> Zipkin:
     """Start a server and wait until it takes spans."""
     server = start(folder, log=log, say=say)
-    try:
-        server.wait_ready()
-    except BaseException:
-        server.process.kill()
-        raise
+    server.wait_ready()
     return server
