@@ -88,21 +88,20 @@ class MongoPreferences:
     async def _written(self, user_id: UserId, preferences: Preferences, expected: int | None) -> Any | None:
         """Try to write; none when what is there is not what was expected, or was made meanwhile."""
         fields = {"chosen": preferences.document(), "changedAt": datetime.now(UTC)}
-        try:
-            with speaking_plainly():
-                if expected == 0:
-                    first = {"_id": user_id, "version": 1, **fields}
-                    await self._users.insert_one(first)
-                    return first
-                which = {"_id": user_id, **ALIVE, **({} if expected is None else {"version": expected})}
-                return await self._users.find_one_and_update(
-                    which,
-                    {"$set": fields, "$inc": {"version": 1}},
-                    upsert=expected is None,
-                    return_document=ReturnDocument.AFTER,
+        which = {"_id": user_id, **ALIVE, **({} if expected is None else {"version": expected})}
+        with speaking_plainly():
+            if expected != 0:
+                changed = await self._users.find_one_and_update(
+                    which, {"$set": fields, "$inc": {"version": 1}}, return_document=ReturnDocument.AFTER
                 )
-        except DuplicateKeyError:
-            return None
+                if changed is not None or expected is not None:
+                    return changed
+            first = {"_id": user_id, "version": 1, **fields}
+            try:
+                await self._users.insert_one(first)
+            except DuplicateKeyError:
+                return None
+            return first
 
     async def _upsert(self, which: Mapping[str, Any], change: Mapping[str, Any]) -> None:
         """Change the document that ``which`` means, or make it; one that is there and not meant stays as it is."""
