@@ -32,7 +32,7 @@ NO_TIMEOUTS = "SELECT set_config('lock_timeout', '0', true), set_config('stateme
 
 BEGIN_GUARDS = [
     ("begin_payments", "ORDER BY o.order_id FOR UPDATE OF o SKIP LOCKED", "ORDER BY o.order_id"),
-    ("begin_payments", "AND s.order_id = o.order_id AND s.state = 'held'\n       AND s.hold_expires_at > clock_timestamp()", ""),
+    ("begin_payments", "s.order_id = o.order_id AND s.state = 'held' AND s.hold_expires_at > clock_timestamp()\n", "true "),
     ("begin_payments", "AND o.state = 'held' AND o.hold_expires_at > clock_timestamp() ", ""),
     ("begin_payments", "AND s.order_id = k.order_id AND s.state = 'held'", ""),
 ]  # fmt: skip
@@ -44,8 +44,10 @@ CONFIRM_GUARDS = [
     ("confirm_orders", "ORDER BY o.order_id FOR UPDATE OF o", "ORDER BY o.order_id"),
     ("confirm_orders", "ORDER BY p.payment_id FOR UPDATE OF p", "ORDER BY p.payment_id"),
     ("confirm_orders", "ORDER BY s.event_id, s.seat_id FOR UPDATE OF s", "ORDER BY s.event_id, s.seat_id"),
+    ("confirm_orders", "AND s.order_id = k.order_id AND s.state = 'paying'", ""),
 ]  # fmt: skip
-"""What keeps a second confirmation out: the locks under which order, payment and seats are looked at."""
+"""What keeps a second confirmation out: the locks under which order, payment and seats are looked at, and the seats'
+compare-and-set."""
 ONE_OF_EACH = """
 DROP INDEX ticket_one_live; ALTER TABLE ledger_entries DROP CONSTRAINT ledger_entries_posting_id_account_key;
 ALTER TABLE outbox DROP CONSTRAINT outbox_topic_key_version_type_key;
@@ -221,4 +223,10 @@ class TestConfirmTwice:
         await without(database, CONFIRM_GUARDS)
         results = await confirm_twice(held)
         assert results.count(True) == 1, results
+        assert await database.fetchval("SELECT count(*) FROM tickets") == 2
+
+    async def test_without_any_lock_its_seats_are_guard_enough(self, database: Database) -> None:
+        held = await an_order(database)
+        await without(database, CONFIRM_GUARDS[:3])
+        assert sorted(await confirm_twice(held)) == [False, True]
         assert await database.fetchval("SELECT count(*) FROM tickets") == 2

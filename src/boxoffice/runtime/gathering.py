@@ -18,6 +18,10 @@ Answer = TypeVar("Answer")
 
 FEW = 8
 """Requests that one lane takes even when another is idle: beyond, the lanes share what there is to do."""
+WORTH = 16
+"""Requests that are worth another lane while one is busy: beginning a batch costs as much as some ten of them."""
+PATIENCE_S = 0.025
+"""A batch that takes longer waits for somebody else: whoever is in line need not, and another lane takes them."""
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that may be decided together."""
 
@@ -29,6 +33,46 @@ def fair_share(there: int, *, lanes: int, most: int) -> int:
     (32, 8, 128)
     """
     return min(most, max(FEW, -(-there // lanes)))
+
+
+class Lanes:
+    """The batches that are being decided, and whether another may begin beside them."""
+
+    def __init__(self, most: int) -> None:
+        """Have at most so many at once."""
+        self.most = most
+        self._begun: dict[object, float] = {}
+        self._wake: asyncio.TimerHandle | None = None
+
+    def begin(self, batch: object, now: float) -> None:
+        """Note that a batch begins."""
+        self._begun[batch] = now
+
+    def end(self, batch: object) -> None:
+        """Note that a batch has ended."""
+        del self._begun[batch]
+
+    def may_begin(self, waiting: int, now: float) -> bool:
+        """Whether so many who wait are to be decided now, beside what is."""
+        if not self._begun:
+            return waiting > 0
+        if len(self._begun) >= self.most:
+            return False
+        return waiting >= WORTH or (waiting > 0 and now - max(self._begun.values()) > PATIENCE_S)
+
+    def look_again(self, loop: asyncio.AbstractEventLoop, look: Callable[[], None]) -> None:
+        """Have somebody look again when patience is over; once, however often this is asked."""
+        if self._wake is None and len(self._begun) < self.most:
+            self._wake = loop.call_later(PATIENCE_S, self._woken, look)
+
+    def _woken(self, look: Callable[[], None]) -> None:
+        self._wake = None
+        look()
+
+    def close(self) -> None:
+        """Wake nobody any more."""
+        if self._wake is not None:
+            self._wake.cancel()
 
 
 class LeftUnansweredError(RuntimeError):
@@ -76,7 +120,7 @@ class Gathering(Generic[Ask, Answer]):
     ) -> None:
         self._decide = decide
         self._apart = apart
-        self._lanes = lanes
+        self._lanes = Lanes(lanes)
         self._most = most_together
         self._line: deque[Waiting[Ask, Answer]] = deque()
         self._running: set[asyncio.Task[None]] = set()
@@ -90,6 +134,7 @@ class Gathering(Generic[Ask, Answer]):
         try:
             yield self
         finally:
+            self._lanes.close()
             running = list(self._running)
             while self._line:
                 self._line.popleft().refuse(LeftUnansweredError("the process is ending"))
@@ -105,23 +150,28 @@ class Gathering(Generic[Ask, Answer]):
 
     def _call(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the line looked at once everybody who is about to join it has."""
-        if not self._is_called and len(self._running) < self._lanes:
+        if not self._is_called and len(self._running) < self._lanes.most:
             self._is_called = True
             loop.call_soon(self._serve)
 
     def _serve(self) -> None:
         self._is_called = False
-        while self._line and len(self._running) < self._lanes:
+        loop = asyncio.get_running_loop()
+        while self._lanes.may_begin(len(self._line), loop.time()):
             batch = self._next_batch()
             if not batch:
                 return
             self._being_decided += len(batch)
-            task = asyncio.create_task(self._run(batch), name="gathering")
+            task = loop.create_task(self._run(batch), name="gathering")
             self._running.add(task)
+            self._lanes.begin(task, loop.time())
             task.add_done_callback(partial(self._done, batch))
+        if self._line:
+            self._lanes.look_again(loop, self._serve)
 
     def _done(self, batch: list[Waiting[Ask, Answer]], task: "asyncio.Task[None]") -> None:
         self._running.discard(task)
+        self._lanes.end(task)
         self._being_decided -= len(batch)
         if self._apart is not None:
             for waiting in batch:
@@ -144,7 +194,7 @@ class Gathering(Generic[Ask, Answer]):
 
     def _next_batch(self) -> list[Waiting[Ask, Answer]]:
         line, apart = self._line, self._apart
-        most = fair_share(len(line) + self._being_decided, lanes=self._lanes, most=self._most)
+        most = fair_share(len(line) + self._being_decided, lanes=self._lanes.most, most=self._most)
         if apart is None:
             return [line.popleft() for _ in range(min(len(line), most))]
         batch: list[Waiting[Ask, Answer]] = []

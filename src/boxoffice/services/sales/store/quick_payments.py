@@ -1,4 +1,4 @@
-"""The usual payments, several in one round trip: ``begin_payments`` (0011) and ``confirm_orders`` (0010) in SQL.
+"""The usual payments, several in one round trip: ``begin_payments``, ``note_payments``, ``confirm_orders`` (SQL: 0015).
 
 Whatever is not usual comes back as none, with nothing changed, and goes the way of ``payments.py`` and its like.
 """
@@ -26,16 +26,7 @@ UNUSUAL = "BX099"
 """SQLSTATE of what is left to the reference path."""
 
 BEGIN = "SELECT * FROM begin_payments($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-BEGUN = """
-WITH said AS (
-  SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::uuid[], $5::text[], $6::int[], $7::bytea[])
-    r(payment_id, provider_ref, approval_url, principal, key, status, body)),
-noted AS (
-  UPDATE payments p SET provider_ref = r.provider_ref, approval_url = r.approval_url
-    FROM said r WHERE p.payment_id = r.payment_id AND p.provider_ref IS NULL)
-UPDATE idempotency_keys i SET status = r.status, body = r.body
-  FROM said r WHERE i.principal = r.principal AND i.key = r.key
-"""
+BEGUN = "SELECT note_payments($1, $2, $3, $4, $5, $6, $7)"
 OWN = payments.SELECTED + (  # noqa: S608 - constant texts
     " WHERE p.payment_id = ANY ($1::uuid[])"  # by primary key, whatever the planner makes of the rest
     " AND (p.payment_id, p.order_id, o.user_id) IN (SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]))"

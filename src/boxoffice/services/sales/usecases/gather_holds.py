@@ -16,7 +16,7 @@ import asyncpg
 from boxoffice.kernel.errors import DomainError
 from boxoffice.kernel.ids import EventId, OrderId, SeatId
 from boxoffice.runtime.database import Database, DatabaseBusyError, DatabaseUnavailableError
-from boxoffice.runtime.gathering import fair_share
+from boxoffice.runtime.gathering import Lanes, fair_share
 from boxoffice.runtime.idempotency import IdempotentCall
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import HOLDS_TOGETHER, current_trace
@@ -63,12 +63,11 @@ class HoldDesk:
 
     def __init__(self, database: Database, *, lanes: int = LANES, most_together: int = MOST_TOGETHER) -> None:
         self._database = database
-        self._lanes = lanes
+        self._lanes = Lanes(lanes)
         self._most = most_together
         self._line: deque[Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: set[object] = set()
-        self._busy = 0
         self._being_decided = 0
         self._is_called = False
         self._places = PlaceDesk(database)
@@ -83,6 +82,7 @@ class HoldDesk:
             async with desk._places.opened():
                 yield desk
         finally:
+            desk._lanes.close()
             waiting, desk._line = desk._line, deque()
             for one in waiting:
                 _refuse(one, _closing())
@@ -118,25 +118,28 @@ class HoldDesk:
 
     def _call(self, loop: asyncio.AbstractEventLoop) -> None:
         """Have the line looked at once everybody who is about to join it has."""
-        if not self._is_called and self._busy < self._lanes:
+        if not self._is_called and len(self._running) < self._lanes.most:
             self._is_called = True
             loop.call_soon(self._serve)
 
     def _serve(self) -> None:
         self._is_called = False
-        while self._line and self._busy < self._lanes:
+        loop = asyncio.get_running_loop()
+        while self._lanes.may_begin(len(self._line), loop.time()):
             batch = self._next_batch()
             if not batch:
                 return
-            self._busy += 1
-            task = asyncio.create_task(self._decide(batch), name="holds")
+            task = loop.create_task(self._decide(batch), name="holds")
             self._running.add(task)
+            self._lanes.begin(task, loop.time())
             task.add_done_callback(partial(self._done, batch))
+        if self._line:
+            self._lanes.look_again(loop, self._serve)
 
     def _done(self, batch: list[Waiting], task: "asyncio.Task[None]") -> None:
         """Let go of what the batch claimed; whoever has no answer hears what went wrong."""
         self._running.discard(task)
-        self._busy -= 1
+        self._lanes.end(task)
         self._being_decided -= len(batch)
         error = None if task.cancelled() else task.exception()
         for waiting in batch:
@@ -152,7 +155,7 @@ class HoldDesk:
         batch: list[Waiting] = []
         passed: list[Waiting] = []
         line, claimed = self._line, self._claimed
-        most = fair_share(len(line) + self._being_decided, lanes=self._lanes, most=self._most)
+        most = fair_share(len(line) + self._being_decided, lanes=self._lanes.most, most=self._most)
         persons: set[object] = set()
         for _ in range(min(len(line), self._most * LOOK_AHEAD)):
             waiting = line.popleft()
