@@ -43,6 +43,12 @@ sub vcl_recv {
     }
     # No other cookie is the shop's: with them every visitor would have a copy of every page.
     unset req.http.Cookie;
+    # What newsletters and advertisements add to an address says nothing to the shop: where it stands alone or last it is
+    # left out, from the key and from what the gateway is asked. (The bounds: nobody keeps us busy with a long address.)
+    set req.url = regsub(req.url,
+        "^([^?]*)\?((utm_[a-z]+|gclid|msclkid|fbclid|ttclid|[gw]braid|mc_[ce]id)=[^&]*(&|$)){1,12}$", "\1");
+    set req.url = regsub(req.url,
+        "^([^?]*\?.{1,400}?)(&(utm_[a-z]+|gclid|msclkid|fbclid|ttclid|[gw]braid|mc_[ce]id)=[^&]*){1,12}$", "\1");
     return (hash);
 }
 

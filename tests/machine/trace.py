@@ -23,6 +23,8 @@ MIX = (
     ("seats", 3), ("event_api", 3), ("suggest", 2),
 )  # fmt: skip
 """Kinds of requests and their weights: a page brings its files, an event's page its house again and again."""
+CAMPAIGNS = 1 / 10
+"""Of those who come to the home page or an event, by a letter or an advertisement, whose marks their address carries."""
 WORDS = (
     "bach", "mozart", "beethoven", "mahler", "brahms", "piano", "violin", "symphony", "opera", "jazz", "requiem",
     "choir", "verdi", "wagner", "dvorak", "sibelius", "cello", "organ", "chopin", "schubert",
@@ -111,6 +113,9 @@ def _browse(kind: str, site: Site, rng: Random) -> Ask:
         "event_api": f"/api/v1/events/{event}",
         "suggest": f"/api/v1/search/suggest?{urlencode({'q': word[:3]})}",
     }[kind]
+    if kind in {"home", "event"} and rng.random() < CAMPAIGNS:
+        marks = {"utm_source": "letter", "utm_medium": "email", "utm_campaign": f"of-{rng.randrange(100)}"}
+        path = f"{path}?{urlencode(marks if rng.random() < 0.5 else {'gclid': f'Cj0K{rng.getrandbits(64):x}'})}"
     headers = [("Accept-Encoding", rng.choice(["gzip, deflate, br", "gzip, deflate, br, zstd", "identity"]))]
     if rng.random() < 1 / 3:
         headers.append(("Cookie", f"_seen={rng.randrange(10**6)}; consent=yes"))

@@ -3,6 +3,7 @@
 Only what belongs to a machine is put in place: addresses, the certificate, the cache's folder.
 """
 
+import gzip
 import os
 import re
 import shutil
@@ -59,7 +60,11 @@ class Upstream(BaseHTTPRequestHandler):
             return
         body = b"" if self.command == "HEAD" else f"{len(self.seen)}".encode()
         self.send_response(200)
-        for name, value in self.answers.get(self.path, []):
+        headers = self.answers.get(self.path, [])
+        if ("Vary", "Accept-Encoding") in headers and "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body)
+            headers = [*headers, ("Content-Encoding", "gzip")]
+        for name, value in headers:
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -33,6 +33,17 @@ class TestPublicPages:
         assert again.status_code == 304
         assert not again.content
 
+    @pytest.mark.parametrize(
+        ("address", "browser_s", "shared_s", "at_most_s"),
+        [("/", 10, 30, 50), ("/search?q=mahler", 10, 30, 50), ("/events/7", 5, 15, 25), ("/events/7/seats", 5, 10, 25)],
+    )
+    async def test_say_how_long_they_are_kept_and_how_old_they_may_be_shown(
+        self, visitor: httpx.AsyncClient, address: str, browser_s: int, shared_s: int, at_most_s: int
+    ) -> None:
+        said = (await visitor.get(address)).headers["cache-control"]
+        stale_s = at_most_s - shared_s
+        assert said == f"public, max-age={browser_s}, s-maxage={shared_s}, stale-while-revalidate={stale_s}"
+
     async def test_show_the_event_with_its_price_levels_and_what_is_free(self, visitor: httpx.AsyncClient) -> None:
         page = (await visitor.get("/events/7")).text
         assert "Mahler Symphony No. 5" in page

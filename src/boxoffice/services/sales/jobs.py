@@ -21,6 +21,10 @@ from boxoffice.services.sales.usecases.watch_sale import Watch
 EXPIRE_EVERY_S = 5.0
 """Holds end by the clock, not by this: it only tidies up."""
 SUMMARISE_EVERY_S = 1.0
+SUMMARISE_SHARE = 1 / 50
+"""Of one core: an event of 60,000 seats takes 33 ms and is counted each 1.7 s; halls of 2,000 each second as ever."""
+SUMMARISE_REST_S = 10.0
+"""At most, until counting takes half a second: a search may say "few left" for so long after the last was sold."""
 OPEN_EVERY_S = 1.0
 """Allocations open by the clock, not by this: it has their events summed up again, and their houses looked at."""
 CANCEL_EVERY_S = 5.0
@@ -29,7 +33,11 @@ RESOLVE_EVERY_S = 2.0
 REFUND_EVERY_S = 1.0
 RECONCILE_EVERY_S = 300.0
 WATCH_EVERY_S = 5.0
-"""After a look and its rest: a breach is met within seconds in a shop of a hundred events."""
+"""A look of 100 ms, as of a hundred small events, rests no longer: a breach is met within seconds."""
+WATCH_SHARE = 1 / 50
+"""Of one core: a look of 300 ms, as at a hot event of 60,000 seats, comes each 15 s."""
+WATCH_REST_S = 30.0
+"""At most, until looks take 1.6 s: a breach in an event that sells is met within half a minute."""
 WATCH_TIMEOUT_MS = 60_000
 """The auditor's own statements may take longer than the sale's, and not for ever."""
 RECONCILED = timedelta(hours=24)
@@ -57,10 +65,14 @@ def sale_jobs(database: Database, relay: Relay, houses: Houses) -> list[Job]:
     async def cancel() -> int:
         return await cancel_orders_of_cancelled_events(database)
 
+    summaries = Job(
+        name="summarise-sales", every_seconds=SUMMARISE_EVERY_S, run=summarise, share=SUMMARISE_SHARE,
+        longest_rest_seconds=SUMMARISE_REST_S,
+    )  # fmt: skip
     return [
         Job(name="expire-holds", every_seconds=EXPIRE_EVERY_S, run=expire),
         Job(name="open-allocations", every_seconds=OPEN_EVERY_S, run=open_due),
-        Job(name="summarise-sales", every_seconds=SUMMARISE_EVERY_S, run=summarise),
+        summaries,
         Job(name="cancel-orders-of-cancelled-events", every_seconds=CANCEL_EVERY_S, run=cancel),
         Job(name="forget-old-messages", every_seconds=FORGET_EVERY_S, run=relay.forget_old),
     ]
@@ -68,7 +80,13 @@ def sale_jobs(database: Database, relay: Relay, houses: Houses) -> list[Job]:
 
 def watch_jobs(auditor: Database) -> list[Job]:
     """List the auditor's timer; its database is its own, opened with ``WATCH_TIMEOUT_MS``."""
-    return [Job(name="watch-sale", every_seconds=WATCH_EVERY_S, run=Watch(auditor).look)]
+    look = Watch(auditor).look
+    return [
+        Job(
+            name="watch-sale", every_seconds=WATCH_EVERY_S, run=look, share=WATCH_SHARE,
+            longest_rest_seconds=WATCH_REST_S,
+        )
+    ]  # fmt: skip
 
 
 def payment_jobs(till: Settling) -> list[Job]:

@@ -1,11 +1,10 @@
 """Watch the sale while it runs: audit what moved, and everything in turn, and stop the sale of an event that is wrong.
 
 Each look takes the events whose orders moved since the last one, and the next few of all events in turn: a shop of up
-to a hundred events is looked at whole every time, a big one in slices, each a short snapshot. Whatever a look takes,
-the watch then rests nineteen times as long, so that it never costs more than a twentieth of one connection.
+to a hundred events is looked at whole every time, a big one in slices, each a short snapshot. How long it rests between
+looks is its job's business (``jobs.py``).
 """
 
-import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -22,10 +21,7 @@ from boxoffice.services.sales.usecases.halt_sale import halt_sale
 from boxoffice.services.sales.usecases.lift_halt import unaccepted
 
 EVENTS_A_LOOK = 100
-"""Beside those that moved. 10,000 events are gone through in 100 looks, that is in about ten minutes."""
-REST = 19
-"""How many times as long as a look took it rests afterwards: one twentieth of the time at most is spent looking."""
-LONGEST_REST_S = 300.0
+"""Beside those that moved. 10,000 events are gone through in 100 looks, that is in ten minutes to an hour."""
 WATCH_LOCK = 0x0B0C_0003
 """Advisory lock: of several processes one watches, the others stand by."""
 
@@ -49,7 +45,7 @@ class Watch:
         AUDIT_AGE.set_function(lambda: float("nan") if self._looked_at is None else time.monotonic() - self._looked_at)
 
     async def look(self) -> int:
-        """Look once, unless another process does; then rest. Returns 0, as there is never more to do at once."""
+        """Look once, unless another process does. Returns 0, as there is never more to do at once."""
         began = time.monotonic()
         async with self.database.connection() as lock:
             if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", WATCH_LOCK):
@@ -59,10 +55,8 @@ class Watch:
                 await self._look()
             finally:
                 await lock.fetchval("SELECT pg_advisory_unlock($1)", WATCH_LOCK)
-        took = time.monotonic() - began
-        AUDIT_SECONDS.observe(took)
         self._looked_at = time.monotonic()
-        await asyncio.sleep(min(LONGEST_REST_S, took * REST))
+        AUDIT_SECONDS.observe(self._looked_at - began)
         return 0
 
     async def _look(self) -> None:

@@ -12,6 +12,7 @@ from litestar.status_codes import HTTP_304_NOT_MODIFIED
 from boxoffice.services.storefront.api.errors import NothingHereError
 from boxoffice.services.storefront.api.files import FOR_EVER, zipped
 from boxoffice.services.storefront.api.front import Front
+from boxoffice.services.storefront.api.rendering import Keep
 from boxoffice.services.storefront.api.visit import Visit
 from boxoffice.services.storefront.domain.house import CHOICE_LIMIT, read_choice, rows_of
 from boxoffice.services.storefront.domain.svg import DRAWING_VERSION
@@ -21,9 +22,12 @@ from boxoffice.services.storefront.usecases.show_event import Shown, show_event
 
 HOME_EVENTS = 12
 SEARCH_EVENTS = 20
-SECONDS = 10
-"""Public pages say how events sell: nobody sees what is older for long."""
-EVENT_SECONDS = 5
+LISTS = Keep(browser_s=10, shared_s=30, at_most_s=50)
+"""Home and search say in a word how events sell."""
+EVENT = Keep(browser_s=5, shared_s=15, at_most_s=25)
+"""Its house is brought up to date by the page itself, at once (``live-house.js``)."""
+SEATS = Keep(browser_s=5, shared_s=10, at_most_s=25)
+"""A plain list, which nothing brings up to date: a seat that went since is refused when it is chosen."""
 MOST_TEXT = 200
 MOST_CODE = 64
 """Characters of an access code as people type it."""
@@ -37,7 +41,7 @@ Text = Annotated[str, Parameter(required=False)]
 async def home(request: Request[Any, Any, Any], front: Front, visit: Visit) -> Response[bytes]:
     """Show the shop's front: a search box and what comes next."""
     found = await visit.shop.search({"pageSize": HOME_EVENTS, "sortBy": "startTime", "facets": FACETS})
-    return front.pages.public(request, visit, "home.html", seconds=SECONDS, found=found, asked={})
+    return front.pages.public(request, visit, "home.html", keep=LISTS, found=found, asked={})
 
 
 @get("/search", include_in_schema=False)
@@ -47,7 +51,7 @@ async def search(request: Request[Any, Any, Any], front: Front, visit: Visit) ->
     page_no = _number(request.query_params.get("pageNo"), most=4_999)
     found = await visit.shop.search({**asked, "pageNo": page_no, "pageSize": SEARCH_EVENTS, "facets": FACETS})
     return front.pages.public(
-        request, visit, "search.html", seconds=SECONDS, found=found, asked=asked, page_no=page_no,
+        request, visit, "search.html", keep=LISTS, found=found, asked=asked, page_no=page_no,
         address=lambda **changes: _address(asked, changes),
     )  # fmt: skip
 
@@ -60,7 +64,7 @@ async def event(request: Request[Any, Any, Any], front: Front, visit: Visit, eve
     values = await event_values(front, shown, visit, wish=request.query_params, code=code, problem=problem)
     if problem is not None:
         return front.pages.personal(visit, "event.html", status=problem.status, **values)
-    return front.pages.public(request, visit, "event.html", seconds=EVENT_SECONDS, **values)
+    return front.pages.public(request, visit, "event.html", keep=EVENT, **values)
 
 
 @get("/events/{event_id:int}/seats", include_in_schema=False)
@@ -75,7 +79,7 @@ async def seats(request: Request[Any, Any, Any], front: Front, visit: Visit, eve
     values |= {"section": section, "rows": rows.get(section, {})}
     if problem is not None:
         return front.pages.personal(visit, "seats.html", status=problem.status, **values)
-    return front.pages.public(request, visit, "seats.html", seconds=EVENT_SECONDS, **values)
+    return front.pages.public(request, visit, "seats.html", keep=SEATS, **values)
 
 
 @get("/houses/{seat_map_id:int}/{version:str}/house.svg", include_in_schema=False)

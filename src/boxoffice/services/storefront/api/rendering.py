@@ -5,6 +5,7 @@ a file of this shop.
 """
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,24 @@ POLICY = (
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; script-src "
 )
 """Scripts: those with the page's nonce; on pages that proxies keep, where a nonce would be no secret, our files."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """How long a public page is kept: by the browser that has it, and by a proxy for everybody.
+
+    ``at_most_s`` is the oldest that a proxy shows it: what is older than ``shared_s`` while it asks for a new one.
+    """
+
+    browser_s: int
+    shared_s: int
+    at_most_s: int
+
+    @property
+    def header(self) -> str:
+        """Say so (RFC 9111, RFC 5861)."""
+        while_asking = self.at_most_s - self.shared_s
+        return f"public, max-age={self.browser_s}, s-maxage={self.shared_s}, stale-while-revalidate={while_asking}"
 
 
 class Pages:
@@ -52,15 +71,15 @@ class Pages:
         return self._answer(visit, html, status=status, headers=headers)
 
     def public(
-        self, request: Request[Any, Any, Any], visit: Visit, template: str, *, seconds: int, **values: Any
+        self, request: Request[Any, Any, Any], visit: Visit, template: str, *, keep: Keep, **values: Any
     ) -> Response[bytes]:
-        """Show a page that is the same for everybody who is not logged in; proxies keep it for so many seconds."""
+        """Show a page that is the same for everybody who is not logged in; browsers and proxies keep it for a while."""
         if visit.session is not None or visit.changed:
             return self.personal(visit, template, **values)
         html = self._render(template, visit, nonce=None, values=values)
         etag = f'W/"{hashlib.blake2b(html, digest_size=12).hexdigest()}"'
         headers = {
-            "Cache-Control": f"public, max-age={seconds}, stale-while-revalidate={4 * seconds}",
+            "Cache-Control": keep.header,
             "Content-Security-Policy": f"{POLICY}'self'",
             "ETag": etag,
             "Vary": "Cookie",
