@@ -1,5 +1,6 @@
 """Fixtures that every test may use. Unit tests get no sockets; the others get real engines, one set per worker."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from uuid import uuid4
 import pytest
 import pytest_socket
 import redis
+import structlog
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -46,6 +48,20 @@ def _no_sockets_in_unit_tests(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
     finally:
         pytest_socket.enable_socket()
+
+
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """Undo what a test configured."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.contextvars.clear_contextvars()
+        structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

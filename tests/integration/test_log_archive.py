@@ -189,19 +189,6 @@ class TestForget:
         assert indexes[TTL_INDEX]["key"] == [("time", 1)]
 
 
-@pytest.fixture
-def logging_as_it_was() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    try:
-        yield
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-        structlog.contextvars.clear_contextvars()
-        structlog.reset_defaults()
-
-
 @pytest.mark.usefixtures("logging_as_it_was")
 class TestNothingSecretGetsThere:
     async def test_whichever_way_it_is_logged(self, url: str) -> None:

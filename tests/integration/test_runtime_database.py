@@ -1,7 +1,9 @@
 """The ground that every service stands on: transactions, timeouts, outbox, idempotency keys, migrations."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -24,6 +26,34 @@ class Body(msgspec.Struct):
 async def database(sales_url: str) -> AsyncIterator[Database]:
     async with Database.open(sales_url, size=4) as opened:
         yield opened
+
+
+JSON = [
+    "null", "true", "0", "-0", "1.0", "1.50", "1e2", "1e400", "-1e400", "1e-400", "9007199254740993", "18446744073709551616",
+    "-123456789012345678901234567890", "0.1", "2.2250738585072011e-308", '""', '"D\\u00e9j\\u00e0 \\ud83c\\udfbb \\" \\\\ \\n"',
+    '{"a": 1, "a": 2, "": {}}', "[]", '[{"seat_id": 7, "mark": null, "price_minor": 4500}, [1.5, "x"]]',
+]  # fmt: skip
+
+JSON_OF_BOTH = [(kind, text) for kind in ("json", "jsonb") for text in JSON if kind == "jsonb" or "e400" not in text]
+"""A number beyond a double is read from jsonb only, which writes all its digits."""
+
+
+class TestJson:
+    @pytest.mark.parametrize(("kind", "text"), JSON_OF_BOTH)
+    async def test_is_read_as_the_standard_library_reads_it(self, text: str, kind: str, database: Database) -> None:
+        said = f"SELECT j, j::text AS text FROM (SELECT $1::text::{kind} AS j)"  # noqa: S608 - one of two words
+        record = await database.fetchrow(said, text)
+        assert repr(record["j"]) == repr(json.loads(record["text"]))
+
+    @pytest.mark.parametrize("value", [None, True, 7, 1.5, "Dvořák 🎻", {"a": [1, {"b": None}]}, []])
+    async def test_is_written_as_it_is(self, value: object, database: Database) -> None:
+        assert await database.fetchval("SELECT $1::jsonb", value) == value
+
+    async def test_of_no_number_or_of_an_instant_is_refused(self, database: Database) -> None:
+        with pytest.raises(asyncpg.InvalidTextRepresentationError):
+            await database.fetchval("SELECT $1::jsonb", float("nan"))
+        with pytest.raises(asyncpg.DataError):
+            await database.fetchval("SELECT $1::jsonb", datetime.now(UTC))
 
 
 class TestTransaction:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 
 CURRENCY_PATTERN = re.compile(r"[A-Z]{3}")
 
@@ -14,6 +15,14 @@ EXPONENTS = {
 
 MAX_MINOR = 10**12
 """A bound for one price, in minor units: far above any ticket, far below 2**53."""
+
+MOST_CODES = 256
+"""Judgements of codes that are kept: more than there are currencies; an order asks ten times for one."""
+
+
+@lru_cache(MOST_CODES)
+def _is_code(text: str) -> bool:
+    return CURRENCY_PATTERN.fullmatch(text) is not None
 
 
 class BadMoneyError(ValueError):
@@ -28,7 +37,7 @@ class Money:
     currency: str
 
     def __post_init__(self) -> None:
-        if not CURRENCY_PATTERN.fullmatch(self.currency):
+        if not _is_code(self.currency):
             raise BadMoneyError(f"{self.currency!r} is not an ISO 4217 code such as USD")
         if abs(self.minor) > MAX_MINOR:
             raise BadMoneyError("the price is larger than this system sells for")

@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import EventId, SeatId, TicketId
+from boxoffice.runtime.base32 import Base32
 
 PREFIX = "BX1:"
 VERSION = 1
@@ -40,6 +41,7 @@ FIELDS = struct.Struct(">B4s16sQQIIB")
 TOTAL_BYTES = FIELDS.size + SIGNATURE_BYTES
 ENCODED_LENGTH = -(-TOTAL_BYTES * 8 // 5)
 """Characters after the prefix: 176 for 110 bytes, without a spare bit, so no two texts say the same bytes."""
+BASE32 = Base32(TOTAL_BYTES)
 ALPHABET = re.compile(f"[A-Z2-7]{{{ENCODED_LENGTH}}}")
 LATEST_INSTANT = 2**32 - 1
 """7 February 2106; the format has 32 bits for an instant."""
@@ -115,7 +117,7 @@ class KeyRing:
         :raises ValueError: when a field does not fit the format.
         """
         head = _pack(barcode, self.signing_key_id)
-        return PREFIX + base64.b32encode(head + self._signing.sign(head)).decode()
+        return PREFIX + BASE32.encode(head + self._signing.sign(head))
 
     def verify(self, text: str) -> Barcode:
         """Read a barcode that one of our keys signed. Whether it is valid now is the caller's question.

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import asyncpg
+import msgspec
 from prometheus_client import Histogram
 
 from boxoffice.kernel.errors import Category, DomainError
@@ -82,8 +83,13 @@ BUSY = (asyncpg.LockNotAvailableError, asyncpg.QueryCanceledError, asyncpg.Deadl
 
 
 async def _prepare(connection: asyncpg.Connection) -> None:
+    """Read and write JSON.
+
+    msgspec reads three times as fast, and the same but for what jsonb cannot hold: a lone half of a character and a
+    number beyond a double are errors. It would write NaN as null and instants as text where ``json`` has an error.
+    """
     for kind in ("json", "jsonb"):
-        await connection.set_type_codec(kind, encoder=json.dumps, decoder=json.loads, schema="pg_catalog")
+        await connection.set_type_codec(kind, encoder=json.dumps, decoder=msgspec.json.decode, schema="pg_catalog")
 
 
 class PlainConnection(asyncpg.Connection):  # type: ignore[misc] # the driver ships no types

@@ -2,7 +2,7 @@
 
 import os
 import time
-from uuid import UUID
+from uuid import UUID, SafeUUID
 
 NS_PER_MS = 1_000_000
 SUB_MS_BITS = 12
@@ -19,7 +19,18 @@ def uuid7() -> UUID:
     """Make a UUID of now: 48 bits of milliseconds, 12 of their fraction, 62 random ones. It is not a permission."""
     ms, rest_ns = divmod(time.time_ns(), NS_PER_MS)
     fraction = (rest_ns << SUB_MS_BITS) // NS_PER_MS
-    return UUID(int=ms << 80 | VERSION | fraction << 64 | VARIANT | drawn() & RANDOM_MASK)
+    return uuid_of(ms << 80 | VERSION | fraction << 64 | VARIANT | drawn() & RANDOM_MASK)
+
+
+def uuid_of(number: int) -> UUID:
+    """Make the UUID of a number that has at most 128 bits.
+
+    The class itself asks first in which of six ways it was called: twice the work, and an order is some twenty of them.
+    """
+    made = UUID.__new__(UUID)
+    object.__setattr__(made, "int", number)  # it refuses assignments, as its own ``__init__`` knows
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 _pool: list[int] = []

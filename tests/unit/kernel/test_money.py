@@ -41,6 +41,12 @@ class TestMoney:
         with pytest.raises(BadMoneyError):
             Money.parse(text, currency)
 
+    def test_refuses_it_every_time(self) -> None:
+        for _ in range(3):
+            with pytest.raises(BadMoneyError):
+                Money(1, "usd")
+            Money(1, "USD")
+
     def test_does_not_add_different_currencies(self) -> None:
         assert Money(1, "USD") + Money(2, "USD") == Money(3, "USD")
         with pytest.raises(BadMoneyError):

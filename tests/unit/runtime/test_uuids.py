@@ -1,9 +1,16 @@
 """Ids of new records grow with time and are never drawn twice."""
 
+import copy
 import os
+import pickle
 from uuid import UUID
 
-from boxoffice.runtime.uuids import DRAWN_AT_ONCE, uuid7
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boxoffice.runtime.uuids import DRAWN_AT_ONCE, uuid7, uuid_of
 
 
 class TestUuid7:
@@ -29,3 +36,20 @@ class TestUuid7:
         os.waitpid(child, 0)
         theirs = int(os.read(read, 64))
         assert theirs not in {uuid7().int & (1 << 62) - 1 for _ in range(2 * DRAWN_AT_ONCE)}
+
+
+class TestUuidOf:
+    @given(st.uuids())
+    def test_is_what_the_class_makes(self, theirs: UUID) -> None:
+        ours = uuid_of(theirs.int)
+        assert type(ours) is UUID
+        assert (ours, hash(ours), str(ours), repr(ours), ours.bytes) == (
+            theirs, hash(theirs), str(theirs), repr(theirs), theirs.bytes,
+        )  # fmt: skip
+        assert (ours.is_safe, ours.version, ours.fields) == (theirs.is_safe, theirs.version, theirs.fields)
+        assert copy.deepcopy(ours) == pickle.loads(pickle.dumps(ours)) == theirs  # noqa: S301 - our own
+        assert msgspec.json.encode(ours) == msgspec.json.encode(theirs)
+
+    def test_never_changes(self) -> None:
+        with pytest.raises(TypeError, match="immutable"):
+            uuid_of(7).int = 8  # type: ignore[misc]

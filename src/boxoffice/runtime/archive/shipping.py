@@ -5,7 +5,6 @@ falls out at its other end is counted; a batch is repeated under the same ids, s
 """
 
 import asyncio
-import logging
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.archive import LogStore, open_log_store, record
 from boxoffice.runtime.archive.record import LogRecord
+from boxoffice.runtime.log_lines import LineHandler
 from boxoffice.runtime.settings import Settings
 from boxoffice.runtime.telemetry import LOG_RECORDS, log
 
@@ -32,7 +32,7 @@ STOP_S = 5.0
 _log = log(__name__)
 
 
-class Shipper(logging.Handler):
+class Shipper(LineHandler):
     """A handler that never blocks and never raises; ``telemetry`` gives it the formatter of JSON lines."""
 
     def __init__(
@@ -66,18 +66,17 @@ class Shipper(logging.Handler):
         if left := len(self._waiting) + len(self._hand):
             LOG_RECORDS.labels("dropped").inc(left)
 
-    def emit(self, entry: logging.LogRecord) -> None:
-        """Take a record."""
+    def take(self, line: str) -> None:
+        """Take a line into the queue."""
         if threading.current_thread() is self._thread:  # what the archive says of itself would never end
             return
+        self.acquire()
         try:
-            line = self.format(entry)
-        except Exception:  # noqa: BLE001 - logging must never fail whoever logs
-            self.handleError(entry)
-            return
-        if len(self._waiting) == MOST_WAITING:
-            LOG_RECORDS.labels("dropped").inc()
-        self._waiting.append(line)
+            if len(self._waiting) == MOST_WAITING:
+                LOG_RECORDS.labels("dropped").inc()
+            self._waiting.append(line)
+        finally:
+            self.release()
 
     def _work(self) -> None:
         asyncio.run(self._ship())

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, SeatId, UserId
+from boxoffice.kernel.ids import EventId, OrderId, OrganisationId, UserId
 from boxoffice.kernel.money import Money
 from boxoffice.runtime.database import Connection, Database
 from boxoffice.services.sales.domain.order import Order, OrderState
@@ -126,7 +126,7 @@ def _read(record: Any) -> Order:
     return Order(
         order_id=OrderId(plain_uuid(record["order_id"])), event_id=EventId(record["event_id"]),
         user_id=UserId(plain_uuid(record["user_id"])), state=OrderState(record["state"]),
-        seat_ids=tuple(SeatId(seat) for seat in record["seat_ids"]),
+        seat_ids=tuple(record["seat_ids"]),
         prices=tuple(Money(minor, record["currency"]) for minor in record["price_minors"]),
         ticket_types=None if record["ticket_types"] is None else tuple(record["ticket_types"]),
         total=Money(record["total_minor"], record["currency"]), hold_expires_at=record["hold_expires_at"],

@@ -1,8 +1,9 @@
 """What sales knows of an event: the catalog's facts, the higher version wins."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import msgspec
 
 from boxoffice.kernel.ids import EventId, OrganisationId
 from boxoffice.runtime.database import Connection, Database
@@ -43,8 +44,7 @@ LIFT = "UPDATE event_terms SET halted_because = NULL WHERE event_id = $1 AND hal
 HALTED = "SELECT event_id, name, halted_because FROM event_terms WHERE halted_because IS NOT NULL ORDER BY event_id"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventTerms:
+class EventTerms(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The terms of one event's sale."""
 
     event_id: EventId
