@@ -22,6 +22,8 @@ WORTH = 16
 """Requests that are worth another lane while one is busy: beginning a batch costs as much as some ten of them."""
 PATIENCE_S = 0.025
 """A batch that takes longer waits for somebody else: whoever is in line need not, and another lane takes them."""
+LEARNS = 0.1
+"""Part of the latest batch in what is expected of the next one: a single slow one is forgotten after some ten."""
 LOOK_AHEAD = 4
 """Batches' worth of waiting requests that are looked at for ones that may be decided together."""
 
@@ -73,6 +75,28 @@ class Lanes:
         """Wake nobody any more."""
         if self._wake is not None:
             self._wake.cancel()
+
+
+class Size:
+    """How many requests a batch may have, so that it takes about as long as it should; learnt from those before."""
+
+    def __init__(self, most: int, *, should_take_s: float) -> None:
+        """Begin with the most: the first batches say how long one takes."""
+        self._most = most
+        self._should_take_s = should_take_s
+        self._each_s = 0.0
+
+    @property
+    def now(self) -> int:
+        """So many, at least ``FEW``."""
+        if self._each_s * self._most <= self._should_take_s:
+            return self._most
+        return max(FEW, int(self._should_take_s / self._each_s))
+
+    def learn(self, requests: int, seconds: float) -> None:
+        """Learn how long a batch took; small ones tell more of what every batch costs."""
+        if requests >= FEW:
+            self._each_s += LEARNS * (seconds / requests - self._each_s)
 
 
 class LeftUnansweredError(RuntimeError):

@@ -1,8 +1,9 @@
-"""Holds: the calls of ``place_hold``, ``gather_holds``, ``expire_holds`` (migrations: ``0003_hold_functions.sql``)."""
+"""Holds: the calls of ``place_hold``, ``gather_holds``, ``expire_holds`` (``0003_hold_functions.sql``, 0015)."""
 
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import asyncpg
 import msgspec
@@ -24,6 +25,8 @@ from boxoffice.services.sales.domain.refusals import (
     SeatsUnknownError,
     SingleSeatLeftError,
 )
+
+T = TypeVar("T")
 
 REFUSALS: dict[str, tuple[type[DomainError], str]] = {
     "BX001": (EventNotFoundError, "There is no such event."),
@@ -124,10 +127,15 @@ async def gather(connection: Connection, asked: Sequence[Asked], *, route: str) 
     records = await connection.fetch(
         GATHER, [one.event_id for one in asked], [one.user_id for one in asked], [one.order_id for one in asked],
         [uuid7() for _ in asked], [one.key for one in asked], [one.fingerprint for one in asked],
-        [len(one.seat_ids) for one in asked], [one.allocation_id for one in asked], [one.trace for one in asked],
-        requests, seats, route, [one.arrangement for one in asked],
+        [len(one.seat_ids) for one in asked], _any([one.allocation_id for one in asked]),
+        [one.trace for one in asked], requests, seats, route, _any([one.arrangement for one in asked]),
     )  # fmt: skip
     return {number - 1: Verdict(kind=kind, body=body, taken=taken) for number, kind, body, taken in records}
+
+
+def _any(values: list[T | None]) -> list[T | None] | None:
+    """Give the values, or none where none says anything: sending no array costs nothing, and reads as so many NULLs."""
+    return values if any(value is not None for value in values) else None
 
 
 def taken_refusal(taken: str | None) -> SeatsTakenError:
