@@ -1,10 +1,14 @@
 """``boxoffice full``: everything up and named, one sale over Kafka by Debezium; its fixture sees that everything goes."""
 
+import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pymongo
 import pytest
 from tests.support.buying import Answer, mails, ok, pay, reserve, visitor, wait_until
 from tests.support.commands import run
@@ -39,13 +43,20 @@ def free_seat(customer: httpx.Client, event: Answer) -> int:
     return next(int(ticket["ticketId"]) for ticket in found if ticket["status"] == "AVAILABLE")
 
 
-def bought(full: FullShop) -> str:
-    """Sell one seat of the demo to somebody new; returns their address."""
+@contextmanager
+def somebody_new(full: FullShop) -> Iterator[tuple[httpx.Client, Answer, str]]:
+    """Register somebody and log them in; gives their client, who they are, and their address."""
     with visitor(full.where()) as customer:
         email, password = f"buyer-{secrets.token_hex(3)}@example.org", secrets.token_urlsafe(16)
         user = ok(customer.post("/auth/register", json={"name": "A buyer", "email": email, "password": password}), 201)
         login = ok(customer.post("/auth/login", json={"email": email, "password": password}))
         customer.headers["authorization"] = f"Bearer {login['accessToken']}"
+        yield customer, user, email
+
+
+def bought(full: FullShop) -> str:
+    """Sell one seat of the demo to somebody new; returns their address."""
+    with somebody_new(full) as (customer, user, email):
 
         def events() -> list[Answer]:
             found: list[Answer] = ok(customer.get("/search", params={"q": "symphony"}))["events"]
@@ -68,6 +79,19 @@ class TestFull:
         assert status.returncode == Exit.OK, status.stdout + status.stderr
         assert status.stdout.count("RUNNING") == 4  # three outboxes, and the events table
         assert full.audit() == (Exit.OK, "")
+
+    def test_keeps_preferences_and_log_records_as_documents(self, full: FullShop) -> None:
+        with somebody_new(full) as (customer, user, _):
+            ok(customer.put("/users/me/preferences", json={"language": "de"}))
+            assert ok(customer.get("/users/me/preferences"))["language"] == "de"
+        with pymongo.MongoClient[dict[str, Any]](full.told["mongodb_url"]) as client:
+            documents = client.get_default_database()
+            kept = documents["preferences"].find_one({"_id": str(user["id"])})
+            assert kept is not None
+            assert kept["chosen"]["language"] == "de"
+        found = run("logs", "--since", "1d", "--json", "--data-dir", full.folder)
+        assert found.returncode == Exit.OK, found.stderr
+        assert len({json.loads(line)["service"] for line in found.stdout.splitlines()}) > 1  # of several processes
 
     def test_says_where_everything_is(self, full: FullShop) -> None:
         said, told = full.said(), full.told

@@ -1,4 +1,4 @@
-"""What ``boxoffice full`` runs beside the shop and its bus: a search server, Zipkin, Prometheus.
+"""What ``boxoffice full`` runs beside the shop and its bus: a search server, documents, Zipkin, Prometheus.
 
 One function a part: it begins to start it, and says which settings reach it and where people look. What a part lacks
 on this machine is named, and the shop does without it.
@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from boxoffice.runtime.embedded import child
 from boxoffice.runtime.embedded.errors import EngineMissingError
 from boxoffice.runtime.embedded.folder import DataFolder
-from boxoffice.runtime.engines import prometheus, search_servers, zipkin
+from boxoffice.runtime.engines import mongodb, prometheus, search_servers, zipkin
 
 
 class Server(Protocol):
@@ -51,6 +51,13 @@ def search_server(folder: DataFolder, _port: int, _processes: Mapping[str, str])
                 settings={"search_engine_url": server.url})  # fmt: skip
 
 
+def documents(folder: DataFolder, port: int, _processes: Mapping[str, str]) -> Part:
+    """Begin to start the server that speaks MongoDB's protocol: it keeps preferences and log records."""
+    server = mongodb.start(folder.path / "mongodb", log=folder.logs / "mongodb.log", port=port)
+    return Part(title="Documents (MongoDB's protocol)", server=server, address=server.url,
+                settings={"mongodb_url": server.url, "log_archive_url": server.url})  # fmt: skip
+
+
 def traces(folder: DataFolder, port: int, _processes: Mapping[str, str]) -> Part:
     """Begin to start Zipkin, which shows what was done for one purchase."""
     server = zipkin.start(folder.path / "zipkin", log=folder.logs / "zipkin.log", port=port)
@@ -66,6 +73,7 @@ def metrics(folder: DataFolder, port: int, processes: Mapping[str, str]) -> Part
 
 PARTS: Mapping[str, tuple[str, Begin]] = {
     "opensearch": ("OpenSearch", search_server),
+    "mongodb": ("Documents (MongoDB's protocol)", documents),
     "zipkin": ("Zipkin", traces),
     "prometheus": ("Prometheus", metrics),
 }

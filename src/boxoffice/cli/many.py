@@ -1,8 +1,8 @@
 """A whole shop on one machine, every part a process of its own: engines, Kafka, Debezium, stand-ins, nine processes.
 
-A search server, Zipkin and Prometheus run beside them (``beside.py``). The engines written in Java start first, because
-they take longest; everything stops in reverse of the way of a message, so that what was written is delivered. Whatever
-happens, no child is left behind.
+A search server, a server of documents, Zipkin and Prometheus run beside them (``beside.py``). The engines written in
+Java start first, because they take longest; everything stops in reverse of the way of a message, so that what was
+written is delivered. Whatever happens, no child is left behind.
 """
 
 import asyncio
@@ -32,6 +32,7 @@ from boxoffice.runtime.embedded.folder import DataFolder, Running
 from boxoffice.runtime.engines import connect, kafka
 from boxoffice.runtime.engines.java import java
 from boxoffice.runtime.settings import PREFIX, Settings, load
+from boxoffice.services.notification.app import keep_preferences_where_told
 
 READY_S = 600.0
 """Nine processes that start at once take half a minute on two cores that have nothing else to do."""
@@ -111,6 +112,7 @@ class ManyProcesses:
         with console.step("Start the nine processes"):
             _there(self._kafka).wait_ready()
             self._beside.wait()
+            asyncio.run(keep_preferences_where_told(settings))
             for name in PROCESSES:
                 self._processes[name] = self._serve(name, known)
         self.folder.announce(Running(pid=os.getpid(), address=settings.public_url, settings=told(settings)))

@@ -85,6 +85,18 @@ async def carry_to(settings: Settings, home: Home) -> int | None:
         return await carry_preferences(database, here=here, there=there)
 
 
+async def keep_preferences_where_told(settings: Settings) -> None:
+    """Carry preferences to MongoDB if the settings name one, before anybody serves: so nobody has to be waited for."""
+    if not settings.mongodb_url:
+        return
+    async with (
+        Database.open(settings.notification_database_url, size=2, name="notification") as database,
+        preference_store(settings, database) as there,
+    ):
+        await adopt_home(database, there)
+        await carry_preferences(database, here=PostgresPreferences(database), there=there, drain_s=0)
+
+
 def mail_server(settings: Settings) -> MailServer:
     """Say where mail is handed in."""
     return MailServer(
