@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pymongo
@@ -82,11 +83,11 @@ class TestFull:
 
     def test_keeps_preferences_and_log_records_as_documents(self, full: FullShop) -> None:
         with somebody_new(full) as (customer, user, _):
-            ok(customer.put("/users/me/preferences", json={"language": "de"}))
-            assert ok(customer.get("/users/me/preferences"))["language"] == "de"
-        with pymongo.MongoClient[dict[str, Any]](full.told["mongodb_url"]) as client:
+            wish = {**ok(customer.get("/users/me/preferences")), "preferredLanguage": "de"}
+            assert ok(customer.put("/users/me/preferences", json=wish)) == wish
+        with pymongo.MongoClient[dict[str, Any]](full.told["mongodb_url"], uuidRepresentation="standard") as client:
             documents = client.get_default_database()
-            kept = documents["preferences"].find_one({"_id": str(user["id"])})
+            kept = documents["preferences"].find_one({"_id": UUID(user["id"])})
             assert kept is not None
             assert kept["chosen"]["language"] == "de"
         found = run("logs", "--since", "1d", "--json", "--data-dir", full.folder)

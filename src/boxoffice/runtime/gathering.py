@@ -80,18 +80,19 @@ class Lanes:
 class Size:
     """How many requests a batch may have, so that it takes about as long as it should; learnt from those before."""
 
-    def __init__(self, most: int, *, should_take_s: float) -> None:
+    def __init__(self, most: int, *, least: int, should_take_s: float) -> None:
         """Begin with the most: the first batches say how long one takes."""
         self._most = most
+        self._least = least
         self._should_take_s = should_take_s
         self._each_s = 0.0
 
     @property
     def now(self) -> int:
-        """So many, at least ``FEW``."""
+        """So many, and not so few that what every batch costs would make it slower still."""
         if self._each_s * self._most <= self._should_take_s:
             return self._most
-        return max(FEW, int(self._should_take_s / self._each_s))
+        return max(self._least, int(self._should_take_s / self._each_s))
 
     def learn(self, requests: int, seconds: float) -> None:
         """Learn how long a batch took; small ones tell more of what every batch costs."""

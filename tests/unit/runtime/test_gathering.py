@@ -50,34 +50,34 @@ class TestLanes:
 
 class TestSize:
     def test_is_the_most_until_something_is_known(self) -> None:
-        assert Size(128, should_take_s=0.005).now == 128
+        assert Size(128, least=16, should_take_s=0.005).now == 128
 
     def test_fits_what_batches_took(self) -> None:
-        size = Size(128, should_take_s=0.005)
+        size = Size(128, least=16, should_take_s=0.005)
         for _ in range(100):
             size.learn(32, 0.008)
         assert size.now == 20
 
     def test_stays_the_most_where_a_batch_of_them_is_quick(self) -> None:
-        size = Size(128, should_take_s=0.005)
+        size = Size(128, least=16, should_take_s=0.005)
         for _ in range(100):
             size.learn(128, 0.004)
         assert size.now == 128
 
     def test_is_never_too_small_to_be_worth_a_batch(self) -> None:
-        size = Size(128, should_take_s=0.005)
+        size = Size(128, least=16, should_take_s=0.005)
         for _ in range(100):
             size.learn(8, 2.0)
-        assert size.now == FEW
+        assert size.now == 16
 
     def test_one_slow_batch_is_soon_forgotten(self) -> None:
-        size = Size(128, should_take_s=0.005)
+        size = Size(128, least=16, should_take_s=0.005)
         for seconds in (*[0.005] * 50, 0.25, *[0.005] * 30):
             size.learn(25, seconds)
-        assert size.now >= 15
+        assert size.now > 16
 
     def test_small_batches_teach_nothing(self) -> None:
-        size = Size(128, should_take_s=0.005)
+        size = Size(128, least=16, should_take_s=0.005)
         size.learn(FEW - 1, 2.0)
         assert size.now == 128
 

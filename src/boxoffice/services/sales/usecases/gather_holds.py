@@ -32,6 +32,8 @@ LANES = 2
 """Calls at the database at once: one fills the core that the other leaves idle while its answers are handed out."""
 MOST_TOGETHER = 128
 """Requests of one batch. More of them would only keep each other waiting."""
+LEAST_TOGETHER = 24
+"""Fewer would cost more than they hurry: half of a call of eight is what every call costs."""
 SHOULD_TAKE_S = 0.0055
 """A batch's time at the database: then 99 of 100 connections are back after 10 ms (reliability section 4.3)."""
 ALONE_AT_ONCE = 4
@@ -68,7 +70,7 @@ class HoldDesk:
         self._database = database
         self._lanes = Lanes(lanes)
         self._most = most_together
-        self._size = Size(most_together, should_take_s=SHOULD_TAKE_S)
+        self._size = Size(most_together, least=min(LEAST_TOGETHER, most_together), should_take_s=SHOULD_TAKE_S)
         self._line: deque[Waiting] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self._claimed: set[object] = set()
