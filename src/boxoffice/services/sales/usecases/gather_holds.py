@@ -35,7 +35,7 @@ MOST_TOGETHER = 128
 LEAST_TOGETHER = 24
 """Fewer would cost more than they hurry: half of a call of eight is what every call costs."""
 SHOULD_TAKE_S = 0.0055
-"""A batch's time at the database: then 99 of 100 connections are back after 10 ms (reliability section 4.3)."""
+"""A batch's time at the database, for 99 of 100 connections to be back after 10 ms (reliability section 4.3)."""
 ALONE_AT_ONCE = 4
 """Plain calls at once for what a batch left undecided, each on a connection of its own."""
 MOST_TRIES = 3
