@@ -41,7 +41,7 @@ check: lint ## Everything that is quick: lint and the unit tests, under a minute
 	@$(BIN)/pytest tests/unit -q -n $(WORKERS)
 
 test: setup-dev lint ## Every test, on real engines that it starts itself; at the end ten minutes of chaos
-	@$(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore=tests/chaos
+	@scripts/in_memory.sh $(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore=tests/chaos
 	@$(BIN)/pytest tests/chaos -p no:randomly # alone: it runs the whole shop and breaks it for ten minutes
 
 replay: $(VENV)/.develops ## Show the history of one seed of the simulation (SEED=4711 MUTANT=guards-left-out MOOD=stubborn)

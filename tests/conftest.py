@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.support.engines import Engines, running_engines
 from tests.support.kafka import running_kafka
-from tests.support.mongodb import running_mongodb
+from tests.support.mongodb import collect_what_the_driver_left, running_mongodb
 from tests.support.search_engines import SearchEngines
 from tests.support.tokens import TokenFactory
 
@@ -25,8 +25,10 @@ from boxoffice.runtime.engines.mongodb import MongoServer
 
 UNIT = Path(__file__).parent / "unit"
 
-database.IDLE_IN_TRANSACTION_MS = 20_000
-"""A busy test machine stops whole processes for seconds; in production such a transaction gives its locks back after 2."""
+database.IDLE_IN_TRANSACTION_MS = database.STATEMENT_TIMEOUT_MS = 20_000
+"""A busy test machine stops whole processes for seconds; in production such a transaction gives its locks back after 2,
+and a statement is given up after one.
+"""
 
 
 @pytest.hookimpl(trylast=True)
@@ -90,9 +92,10 @@ def mongodb_server() -> Iterator[MongoServer]:
 
 
 @pytest.fixture
-def mongodb_url(mongodb_server: MongoServer) -> str:
+def mongodb_url(mongodb_server: MongoServer) -> Iterator[str]:
     """A database of its own on the server of this worker."""
-    return mongodb_server.url.rpartition("/")[0] + f"/test_{uuid4().hex}"
+    yield mongodb_server.url.rpartition("/")[0] + f"/test_{uuid4().hex}"
+    collect_what_the_driver_left()
 
 
 @pytest.fixture

@@ -95,6 +95,9 @@ def open_page(chromium: Browser, shop: Shop) -> Opening:
         try:
             yield watched
             assert watched.wrong == []
+        except Exception as error:
+            error.add_note(f"at {page.url}; went wrong on the page: {watched.wrong or 'nothing'}")
+            raise
         finally:
             context.close()
 

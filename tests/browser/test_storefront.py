@@ -297,6 +297,37 @@ class TestLiveHouse:
                 assert time.monotonic() < deadline, (len(lost), page.evaluate(SHOWN_HASH))
 
 
+class TestPlanThatDoesNotCome:
+    """The server is too busy for the plan of the house: it is asked for again, and then the visitor is told."""
+
+    BUSY = "the server responded with a status of 503"
+
+    def test_is_asked_for_again(self, shop: Shop, open_page: Opening) -> None:
+        with open_page() as watched:
+            answers = iter((503, 503))
+            watched.page.route(
+                "**/house.svg",
+                lambda route: route.fulfill(status=busy) if (busy := next(answers, 0)) else route.continue_(),
+            )
+            watched.page.goto(f"/events/{first_event(shop)['id']}")
+            house_is_ready(watched.page)
+            assert self.told_of(watched) == 2
+
+    def test_is_told_after_a_while(self, shop: Shop, open_page: Opening) -> None:
+        with open_page() as watched:
+            watched.page.route("**/house.svg", lambda route: route.fulfill(status=503))
+            watched.page.goto(f"/events/{first_event(shop)['id']}")
+            expect(watched.page.locator("[data-say]")).to_contain_text("Choose from the plain list", timeout=20_000)
+            watched.screen("plan-does-not-come", whole=False)
+            assert self.told_of(watched) == 5
+
+    def told_of(self, watched: Watched) -> int:
+        """Take what was meant to go wrong from what went wrong; gives how often it did."""
+        meant = [line for line in watched.wrong if line.startswith("503 ")]
+        watched.wrong[:] = [line for line in watched.wrong if line not in meant and self.BUSY not in line]
+        return len(meant)
+
+
 class TestWithoutScripts:
     def test_seats_are_chosen_from_a_list(self, shop: Shop, open_page: Opening) -> None:
         event = first_event(shop)

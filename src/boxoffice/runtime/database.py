@@ -126,9 +126,14 @@ class Database:
         *,
         size: int = 10,
         name: str = "boxoffice",
-        statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+        statement_timeout_ms: int | None = None,
     ) -> AsyncIterator["Database"]:
-        """Keep a pool of at most ``size`` connections open; ``statement_timeout_ms`` 0 is for long commands only."""
+        """Keep a pool of at most ``size`` connections open.
+
+        ``statement_timeout_ms``: none is ``STATEMENT_TIMEOUT_MS``; 0, no limit at all, is for long commands only.
+        """
+        if statement_timeout_ms is None:
+            statement_timeout_ms = STATEMENT_TIMEOUT_MS
         pool = await asyncpg.create_pool(
             url,
             min_size=min(2, size),

@@ -5,8 +5,10 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from tests.support.search_service import Running, StandInCatalog, event, running
 
@@ -68,6 +70,24 @@ class TestWithoutIndex:
             assert {hit["saleState"] for hit in page["events"]} == {"not_on_sale"}, "nothing is claimed to be for sale"
             listed = (await shop.client.get("/api/v1/search/getAll")).json()
             assert (listed["degraded"], listed["totalElement"]) == (True, 3)
+
+    async def test_only_what_is_near_is_found_by_distance(self, redis_url: str) -> None:
+        somewhere = event(0).venue
+
+        def at(latitude: float | None) -> Any:
+            return msgspec.structs.replace(somewhere, latitude=latitude, longitude=114.17)
+
+        latitudes = {1: 22.32, 2: None, 3: 22.29, 4: -22.29, 5: 22.30, **dict.fromkeys(range(6, 260), 50.0), 260: 22.28}
+        catalog = StandInCatalog({number: (event(number, venue=at(where)), 1) for number, where in latitudes.items()})
+        async with silence() as (_, url), search(url, redis_url, catalog) as shop:
+            near = {"near": "22.29,114.17", "radiusKm": 5}
+            page = await shop.search(**near, sortBy="distance")
+            assert [(hit["id"], hit["distanceKm"]) for hit in page["events"]] == [
+                (3, 0.0), (5, 1.11), (260, 1.11), (1, 3.34),
+            ]  # fmt: skip
+            assert (page["degraded"], page["totalElement"]) == (True, 4)
+            second = await shop.search(**near, pageSize=3, pageNo=1)
+            assert [hit["id"] for hit in second["events"]] == [260], "without another order they stand by their start"
 
     async def test_names_are_suggested_from_it(self, redis_url: str) -> None:
         catalog = StandInCatalog({1: (event(1, name="Zarathustra"), 1)})

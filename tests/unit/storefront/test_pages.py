@@ -530,7 +530,21 @@ class TestErrors:
         gateway.answers["GET /search"] = away
         answer = await visitor.get("/")
         assert answer.status_code == 503
-        assert answer.headers["retry-after"] == "2"
+        assert (answer.headers["retry-after"], answer.headers["refresh"]) == ("2", "2")
+        assert "tries again by itself" in answer.text
+
+    async def test_a_form_that_failed_is_never_sent_again_by_itself(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient
+    ) -> None:
+        def away(_asked: Asked) -> tuple[int, object]:
+            raise httpx.ConnectError("away")
+
+        page = await customer.get("/events/7")
+        gateway.answers["POST /bookings/reserve"] = away
+        answer = await customer.post("/events/7/hold", data={"csrf": hidden(page, "csrf"), "key": "k", "place": "0"})
+        assert answer.status_code == 503
+        assert "refresh" not in answer.headers
+        assert "tries again by itself" not in answer.text
 
     async def test_a_body_that_is_no_form_is_refused(self, customer: httpx.AsyncClient) -> None:
         answer = await customer.post("/events/7/hold", content=b"\x00" * 100_000)

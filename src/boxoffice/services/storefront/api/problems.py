@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
-from litestar.status_codes import HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR
+from litestar.status_codes import HTTP_404_NOT_FOUND, HTTP_500_INTERNAL_SERVER_ERROR, HTTP_503_SERVICE_UNAVAILABLE
 
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime.problems import STATUS
@@ -35,6 +35,8 @@ BY_STATUS: Mapping[int, str] = {
     STATUS[Category.TOO_MANY]: "Wait a moment, then try again.",
     STATUS[Category.UNAVAILABLE]: "This passes. Try again in a moment; what you hold stays held until its clock ends.",
 }
+AGAIN_S = 5
+"""Seconds until a page that could not be shown is asked for again, where the service said no time itself."""
 USUAL = "Go back and try again. If it happens once more, tell us the number below."
 
 
@@ -100,12 +102,15 @@ def _page(
     request: Request[Any, Any, Any], *, status: int, title: str, code: str, detail: str = "", retry_after_s: int = 0
 ) -> Response[bytes]:
     visit = _visit(request) or Visit(peers=request.app.state.peers, session=None, client="", path="/")
+    again = status == HTTP_503_SERVICE_UNAVAILABLE and request.method == "GET"
     answer = _pages(request).personal(
         visit, "error.html", status=status, title=title, detail=detail, code=code, trace=trace_id(),
-        advice=ADVICE.get(code) or BY_STATUS.get(status, USUAL), retry_after_s=retry_after_s,
+        advice=ADVICE.get(code) or BY_STATUS.get(status, USUAL), retry_after_s=retry_after_s, again=again,
     )  # fmt: skip
     if retry_after_s:
         answer.headers["Retry-After"] = str(retry_after_s)
+    if again:  # whoever only looks need not press anything; what was sent by a form is never sent twice by itself
+        answer.headers["Refresh"] = str(retry_after_s or AGAIN_S)
     return answer
 
 

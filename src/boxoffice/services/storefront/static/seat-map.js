@@ -31,6 +31,8 @@ const ROUND = "M3.6 0A3.6 3.6 0 1 1-3.6 0A3.6 3.6 0 1 1 3.6 0Z";
 const FULL = "M4.7 0A4.7 4.7 0 1 1-4.7 0A4.7 4.7 0 1 1 4.7 0Z";
 const TICK = "M-2 .2-.6 1.7 2.2-1.6";
 const CHAIR = "M-.5-2.6v2.8h1.9l1 2M-1.4-.6a1.9 1.9 0 1 0 2.4 2.5";
+/** Before the plan is asked for once more; after the last of them the visitor is told. */
+const PAUSES_MS = [500, 1000, 2000, 4000];
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /** What there is to say of a seat beside its price. @param {Seat} seat @returns {string[]} */
@@ -66,9 +68,8 @@ export class SeatMap extends HTMLElement {
   }
 
   async begin() {
-    const answer = await fetch(this.dataset.drawing);
-    if (!answer.ok) return;
-    const text = await answer.text();
+    const text = await this.drawing();
+    if (text === undefined) return this.say("The plan cannot be loaded at the moment. Choose from the plain list, or load the page again.", "bad");
     const drawn = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
     this.build(document.importNode(drawn, true));
     const wanted = this.dataset.chosen ? this.dataset.chosen.split(",").map(Number) : [];
@@ -77,6 +78,21 @@ export class SeatMap extends HTMLElement {
     this.showChoice();
     this.live.start();
     this.dataset.ready = "yes";
+  }
+
+  /** Ask for the plan, several times where it does not come. @returns {Promise<string | undefined>} */
+  async drawing() {
+    for (const pause of [...PAUSES_MS, undefined]) {
+      try {
+        const answer = await fetch(this.dataset.drawing);
+        if (answer.ok) return await answer.text();
+        if (answer.status < 500 && answer.status !== 429) return undefined;
+      } catch {
+        // the network is away: it is asked again like a server that is
+      }
+      if (pause !== undefined) await new Promise((done) => { setTimeout(done, pause * (0.5 + Math.random())); });
+    }
+    return undefined;
   }
 
   /** @param {SVGSVGElement} svg */
