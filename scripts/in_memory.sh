@@ -8,6 +8,7 @@ memory_kib=$(awk '/^MemAvailable:/ {print $2}' /proc/meminfo)
 if [ -w "$room" ] && ((${free_kib:-0} >= need_kib)) && ((memory_kib >= need_kib + spare_kib)) &&
   ! grep -q "^[^ ]* $room [^ ]* [^ ]*noexec" /proc/mounts; then
   TMPDIR=$(mktemp -d "$room/box-XXXXXX")
+  chmod 1777 "$TMPDIR" # as /tmp: servers of the tests that give up root's rights write there, too
   export TMPDIR
   trap 'rm -rf "$TMPDIR"' EXIT
   echo "temporary files: in memory ($TMPDIR)"
