@@ -17,7 +17,7 @@ from typing import Any, Protocol
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from tests.evidence.__main__ import EVIDENCE, ROOT, machine
-from tests.machine import caching, carrying, degrading, restoring, searching, whole
+from tests.machine import caching, carrying, degrading, restoring, rolling, searching, whole
 
 from boxoffice.runtime.telemetry import configure_logging
 
@@ -39,8 +39,8 @@ class Part(Protocol):
 
 
 PARTS: Mapping[str, Part] = {
-    "whole": whole, "carrying": carrying, "searching": searching, "degrading": degrading, "restoring": restoring,
-    "caching": caching,
+    "whole": whole, "carrying": carrying, "searching": searching, "degrading": degrading, "rolling": rolling,
+    "restoring": restoring, "caching": caching,
 }  # fmt: skip
 PLAN = (
     "engines_started", "journeys_passed", "outbox_records", "missing", "effects_twice", "inversions", "relevance_tantivy",

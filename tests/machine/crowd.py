@@ -77,6 +77,7 @@ class Crowd:
     under_way: set["asyncio.Task[Any]"] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.home = self.url  # where the provider sends people back to, whichever gateway they came by
         limits = httpx.Limits(max_connections=300, max_keepalive_connections=40)
         self.client = httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, trust_env=False, follow_redirects=False)
 
@@ -132,7 +133,7 @@ class Crowd:
     async def pay(self, bought: Checkout) -> None:
         """Go on from the hold; also when it went wrong before."""
         bought.failed_at = ""
-        back = f"{self.url}/bookings"
+        back = f"{self.home}/bookings"
         body = {"bookingId": bought.booking, "provider": "paypal", "returnUrl": back, "cancelUrl": back}
         paying = await self.step("pay", "POST", "/payments/create", body, bought)
         if paying is None:

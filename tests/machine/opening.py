@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 from tests.machine.crowd import PASSWORD, Customer
-from tests.machine.works import Works
+from tests.support.processes import Deployment
 
 ADMINISTRATOR, ORGANISER = "administrator@example.org", "organiser@example.org"
 NAMES = (
@@ -25,7 +25,7 @@ WHERE event_id = $1 AND status = 'published' RETURNING 1
 class Office:
     """Calls of one login, each of which must work."""
 
-    def __init__(self, works: Works) -> None:
+    def __init__(self, works: Deployment) -> None:
         self._client = httpx.AsyncClient(base_url=f"{works.url('gateway')}/api/v1", timeout=60, trust_env=False)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
@@ -43,7 +43,7 @@ class Office:
         await self._client.aclose()
 
 
-async def put_on_sale(works: Works) -> tuple[list[int], deque[int]]:
+async def put_on_sale(works: Deployment) -> tuple[list[int], deque[int]]:
     """Publish the concerts; gives their ids, and the seats of the first one."""
     await asyncio.to_thread(works.make_administrator, ADMINISTRATOR, PASSWORD)
     office = Office(works)
@@ -81,7 +81,7 @@ async def put_on_sale(works: Works) -> tuple[list[int], deque[int]]:
     return events, seats
 
 
-async def _until_found(works: Works) -> None:
+async def _until_found(works: Deployment) -> None:
     async with httpx.AsyncClient(base_url=f"{works.url('gateway')}/api/v1", timeout=30, trust_env=False) as client:
         deadline = time.monotonic() + 60
         while True:
@@ -92,7 +92,7 @@ async def _until_found(works: Works) -> None:
             await asyncio.sleep(0.3)
 
 
-async def open_accounts(works: Works) -> list[Customer]:
+async def open_accounts(works: Deployment) -> list[Customer]:
     """Register customers and log them in."""
     office, customers = Office(works), []
     for number in range(CUSTOMERS):
@@ -104,7 +104,7 @@ async def open_accounts(works: Works) -> list[Customer]:
     return customers
 
 
-async def log_in(works: Works, customers: list[Customer]) -> None:
+async def log_in(works: Deployment, customers: list[Customer]) -> None:
     """Log customers in anew: a token lasts ten minutes."""
     office = Office(works)
     for customer in customers:

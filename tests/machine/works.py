@@ -9,12 +9,10 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import psutil
 from tests.support.commands import BOXOFFICE, environment
@@ -194,19 +192,6 @@ class Works(Deployment):
                 assert program.process.poll() is None, f"{part} ended:\n{program.said()}"
                 assert time.monotonic() < deadline, f"{part} is not ready:\n{program.said()}"
                 await asyncio.sleep(0.1)
-
-    async def look(self, sql: str, *arguments: Any, service: str = "sales") -> Sequence[Any]:
-        """Ask a database as its owner."""
-        connection = await asyncpg.connect(self._database_urls[service], timeout=10)
-        try:
-            found: Sequence[Any] = await connection.fetch(sql, *arguments, timeout=120)
-            return found
-        finally:
-            connection.terminate()
-
-    def database_url(self, service: str) -> str:
-        """Where a service's database is."""
-        return self._database_urls[service]
 
     def close(self) -> None:
         """End everything, whatever state it is in."""

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import asyncpg
 import httpx
 import psutil
 import redis
@@ -102,6 +104,19 @@ class Deployment:
         """What the auditor finds in the sale; "" for nothing."""
         ended = run("audit", **self._databases)
         return "" if ended.returncode == Exit.OK else ended.stdout + ended.stderr
+
+    async def look(self, sql: str, *arguments: Any, service: str = "sales") -> Sequence[Any]:
+        """Ask a database as its owner."""
+        connection = await asyncpg.connect(self._database_urls[service], timeout=10)
+        try:
+            found: Sequence[Any] = await connection.fetch(sql, *arguments, timeout=120)
+            return found
+        finally:
+            connection.terminate()
+
+    def database_url(self, service: str) -> str:
+        """Where a service's database is."""
+        return self._database_urls[service]
 
     def settings(self, name: str) -> dict[str, str]:
         """The environment of one process: what it needs by the program's own list, and a few things that it may have."""
