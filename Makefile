@@ -37,8 +37,8 @@ lint: $(VENV)/.develops ## Format, lint, types, import contracts: check only
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null | tail -n 3
 
-check: lint ## Everything that is quick: lint and the unit tests, under a minute
-	@$(BIN)/pytest tests/unit -q -n $(WORKERS)
+check: lint ## Everything that is quick: lint and all but the most thorough unit tests, under a minute
+	@$(BIN)/pytest tests/unit -q -n $(WORKERS) -m "not thorough"
 
 test: setup-dev lint ## Every test, on real engines that it starts itself; at the end ten minutes of chaos
 	@scripts/in_memory.sh $(BIN)/pytest -n $(WORKERS) --dist loadgroup --ignore=tests/chaos

@@ -124,6 +124,8 @@ class Patient(Crowd):
     ) -> tuple[int, Answer]:  # fmt: skip
         """Make one call, at most twice; what the second try finds already done is done."""
         mine, other = self.rng.sample(list(self.gateways), 2)
+        if absolute and path.startswith(other):  # where the provider sent somebody, not where they would have gone
+            mine, other = other, mine
         self.url = mine  # read before the first await of a call, so others do not change it
         key = key or (f"{self.rng.getrandbits(64):016x}" if method == "POST" else "")
         first = await super().call(kind, method, path, body, customer, key=key, absolute=absolute)
@@ -133,7 +135,7 @@ class Patient(Crowd):
         self.retried += 1
         self.url = other
         if absolute:
-            path = str(httpx.URL(path).copy_with(netloc=httpx.URL(other).netloc))
+            path = path.replace(mine, other, 1)
         status, told = await super().call(kind, method, path, body, customer, key=key, absolute=absolute)
         if kind == "give back" and status in {httpx.codes.NOT_FOUND, httpx.codes.CONFLICT}:
             status = httpx.codes.NO_CONTENT

@@ -3,6 +3,8 @@
 import pytest
 from tests.support.protocol_model import ALL_FEATURES, Protocol, check, mutant
 
+pytestmark = pytest.mark.thorough
+
 TWO_BUYERS = Protocol(wants=((0,), (0,)))
 EVERYTHING = Protocol(wants=((0, 1), (1,)), features=ALL_FEATURES, prices=(2, 1, 1))
 """Two seats and a spare one: small worlds are enough to find what a lost guard does, never to show that none is lost."""

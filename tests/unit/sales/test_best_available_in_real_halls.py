@@ -18,6 +18,8 @@ from boxoffice.services.sales.domain.prices import PriceLevel, SeatMatch
 from boxoffice.services.sales.domain.seating import PlacedSeat, Seating
 from boxoffice.services.sales.usecases.create_event_seats import price_hall
 
+pytestmark = pytest.mark.thorough
+
 HALLS = Path(__file__).parents[3] / "data" / "halls"
 NAMES = ["hk-city-hall-theatre", "hk-cultural-centre-concert-hall"]
 PARTS, REQUESTS = 5, 1000
