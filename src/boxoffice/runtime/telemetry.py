@@ -72,6 +72,10 @@ UPSTREAM = Counter(
     "Calls from the gateway that a service did not answer.",
     ["upstream", "outcome"],
 )
+BREAKER_OPEN = Gauge(
+    "boxoffice_breaker_open", "1 while something that did not answer is not asked: a search server, a process.",
+    ["dependency"],
+)  # fmt: skip
 SPANS = Counter("boxoffice_spans_total", "Spans that were kept, by what became of them.", ["outcome"])
 JOBS = Counter("boxoffice_job_runs_total", "Runs of background jobs, by outcome.", ["job", "outcome"])
 AUDIT_FINDINGS = Gauge(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+from prometheus_client import REGISTRY
 from tests.support.servers import served
 
 from boxoffice.runtime.embedded.ports import free_port
@@ -73,6 +74,27 @@ class TestInstances:
             )  # fmt: skip
             assert {answer.text for answer in answers} == {"two"}
             assert time.monotonic() - began < PATIENCE_S
+
+    async def test_one_that_is_not_there_shows_until_it_is(self) -> None:
+        def shown(url: str) -> float | None:
+            return REGISTRY.get_sample_value("boxoffice_breaker_open", {"dependency": f"desks {url}"})
+
+        here, gone = "http://127.0.0.1:1", "http://127.0.0.1:2"
+        instances, there = Instances("desks", f"{here},{gone}"), {here}
+
+        async def lives(url: httpx.URL) -> bool:
+            return str(url) in there
+
+        assert (shown(here), shown(gone)) == (0, 0)
+        instances.look_after(lives)
+        async with asyncio.timeout(PATIENCE_S):
+            while shown(gone) == 0:  # noqa: ASYNC110 - the looking is a task of its own
+                await asyncio.sleep(0.01)
+            there.add(gone)
+            while shown(gone) == 1:  # noqa: ASYNC110 - the same
+                await asyncio.sleep(0.01)
+        assert shown(here) == 0
+        await instances.close()
 
     async def test_a_call_without_a_key_is_never_made_twice(self) -> None:
         desks = Desk("one", hangs=True), Desk("two", hangs=True)

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from prometheus_client import REGISTRY
 from tests.support.search_service import Running, StandInCatalog, event, running
 
 from boxoffice.runtime.settings import Settings
@@ -118,6 +119,10 @@ class Hanging:
         return 7
 
 
+def left_alone() -> float | None:
+    return REGISTRY.get_sample_value("boxoffice_breaker_open", {"dependency": "search index"})
+
+
 class TestPatience:
     async def test_one_question_waits_and_the_others_do_not(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(patience_module, "REST_S", 3_600.0)
@@ -127,6 +132,7 @@ class TestPatience:
             with pytest.raises(SearchUnavailableError):
                 await patience.ask(lambda engine: engine.count())
         assert shelf.asked == 1
+        assert left_alone() == 1
 
     async def test_an_index_that_came_back_is_asked_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(patience_module, "REST_S", 0.0)
@@ -139,6 +145,7 @@ class TestPatience:
         while True:
             try:
                 assert await patience.ask(lambda engine: engine.count()) == 7
+                assert left_alone() == 0
                 break
             except SearchUnavailableError:
                 assert time.monotonic() < deadline

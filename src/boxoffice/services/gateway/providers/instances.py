@@ -15,7 +15,7 @@ from typing import Final
 import httpx
 
 from boxoffice.runtime.tasks import end
-from boxoffice.runtime.telemetry import log
+from boxoffice.runtime.telemetry import BREAKER_OPEN, log
 
 LOOK_EVERY_S: Final = 0.5
 LOOK_S: Final = 1.0
@@ -41,6 +41,8 @@ class Instances:
         self._name = name
         self.all: Sequence[Instance] = [Instance(httpx.URL(url.strip())) for url in urls.split(",")]
         self._looking: asyncio.Task[None] | None = None
+        for one in self.all if self.several else ():
+            self._show(one)
 
     @property
     def several(self) -> bool:
@@ -61,6 +63,7 @@ class Instances:
         if self.several and not instance.left_out.is_set():
             _log.warning("upstream.left_out", upstream=self._name, instance=str(instance.url))
             instance.left_out.set()
+            self._show(instance)
 
     def look_after(self, lives: Lives) -> None:
         """Begin to look after them, once; one alone needs no looking after."""
@@ -88,3 +91,7 @@ class Instances:
         elif instance.left_out.is_set():
             _log.warning("upstream.back", upstream=self._name, instance=str(instance.url))
             instance.left_out.clear()
+            self._show(instance)
+
+    def _show(self, instance: Instance) -> None:
+        BREAKER_OPEN.labels(f"{self._name} {instance.url}").set(instance.left_out.is_set())

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from boxoffice.runtime.telemetry import log
+from boxoffice.runtime.telemetry import BREAKER_OPEN, log
 from boxoffice.services.search.providers.engine import SearchEngine, SearchUnavailableError
 from boxoffice.services.search.providers.shelf import Shelf
 
@@ -30,6 +30,7 @@ class Patience:
         self._away = False
         self._tried_at = float("-inf")
         self._trying: asyncio.Task[None] | None = None
+        self._shown = BREAKER_OPEN.labels("search index")
 
     @property
     def limited(self) -> bool:
@@ -65,11 +66,13 @@ class Patience:
             raise
         if self._away:
             self._away = False
+            self._shown.set(0)
             _log.warning("index.back")
         return found
 
     def _lost(self) -> None:
         if not self._away:
+            self._shown.set(1)
             _log.warning("index.left_alone", for_s=REST_S)
         self._away, self._tried_at = True, time.monotonic()
 
