@@ -23,13 +23,14 @@ def full(
 ) -> None:
     """Start the demo as many processes on Kafka, Debezium, OpenSearch, Zipkin and Prometheus. Needs Java 21.
 
-    PostgreSQL, Valkey, Kafka, Kafka Connect, OpenSearch, Zipkin, Prometheus, the simulators and the nine processes each
-    run as a process of their own on loopback, without containers. Kafka, Connect, OpenSearch and Zipkin are fetched
-    once (370 MB); Prometheus is the system's own. When one of them ends by itself, everything ends and says which.
-    Settings of the environment are not read: this is to look at and to try.
+    PostgreSQL, Valkey, Kafka, Kafka Connect, OpenSearch, documents, Zipkin, Prometheus, the simulators and the nine
+    processes each run as a process of their own on loopback, without containers. Kafka, Connect, OpenSearch, Zipkin
+    and a server of documents that speaks MongoDB's protocol are fetched once (460 MB); Prometheus is the system's own.
+    When one of them ends by itself, everything ends and says which. Settings of the environment are not read: this is
+    to look at and to try.
 
     With Java 17 it does without OpenSearch (search is in process then), and without a program named prometheus without
-    Prometheus; the table says so. Not part of it yet: MongoDB.
+    Prometheus; the table says so.
 
     Exit codes:
     0 stopped when asked ·
