@@ -530,7 +530,8 @@ class TestErrors:
         gateway.answers["GET /search"] = away
         answer = await visitor.get("/")
         assert answer.status_code == 503
-        assert (answer.headers["retry-after"], answer.headers["refresh"]) == ("2", "2")
+        assert answer.headers["retry-after"] == "2"
+        assert 5 <= int(answer.headers["refresh"]) <= 10, "spread, so that not everybody comes back at once"
         assert "tries again by itself" in answer.text
 
     async def test_a_form_that_failed_is_never_sent_again_by_itself(

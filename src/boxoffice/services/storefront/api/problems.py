@@ -1,6 +1,7 @@
 """Error pages: what went wrong, in words, and what to do now. The API's refusals keep their status and code."""
 
 from collections.abc import Mapping
+from random import randrange
 from typing import Any
 from urllib.parse import quote
 
@@ -36,7 +37,9 @@ BY_STATUS: Mapping[int, str] = {
     STATUS[Category.UNAVAILABLE]: "This passes. Try again in a moment; what you hold stays held until its clock ends.",
 }
 AGAIN_S = 5
-"""Seconds until a page that could not be shown is asked for again, where the service said no time itself."""
+"""Seconds, at least, until a page that could not be shown asks for itself again; up to twice as many, so that those who
+were refused at the same moment do not come back at the same moment.
+"""
 USUAL = "Go back and try again. If it happens once more, tell us the number below."
 
 
@@ -110,7 +113,7 @@ def _page(
     if retry_after_s:
         answer.headers["Retry-After"] = str(retry_after_s)
     if again:  # whoever only looks need not press anything; what was sent by a form is never sent twice by itself
-        answer.headers["Refresh"] = str(retry_after_s or AGAIN_S)
+        answer.headers["Refresh"] = str(max(retry_after_s, AGAIN_S) + randrange(AGAIN_S + 1))  # noqa: S311 - spreads visitors
     return answer
 
 
