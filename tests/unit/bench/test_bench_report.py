@@ -1,5 +1,7 @@
 """What the page says of the figures."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +39,30 @@ class TestPage:
 
     def test_has_a_picture_with_every_contender(self) -> None:
         assert "our holds, gathered" in bars(whole())
+
+
+@pytest.mark.usefixtures("elsewhere")
+class TestPublish:
+    @pytest.fixture
+    def elsewhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        report.PAGE.parent.mkdir(parents=True)
+        report.PAGE.write_text("of every group")
+        report.RESULT.parent.mkdir()
+
+    def test_one_group_alone_leaves_the_page_of_all(self) -> None:
+        report.RESULT.write_text(json.dumps(whole()))
+        assert report.publish() == Path("artifacts/bench.md")
+        assert report.PAGE.read_text() == "of every group"
+        assert "## Holds, called directly" in Path("artifacts/bench.md").read_text()
+
+    def test_every_group_makes_the_page(self) -> None:
+        everything = whole()
+        everything["groups"] = dict.fromkeys(report.TITLES, everything["groups"]["holds"])
+        report.RESULT.write_text(json.dumps(everything))
+        assert report.publish() == report.PAGE
+        assert "## Search on 100,000 events" in report.PAGE.read_text()
+        assert report.PAGE.with_name("bench.svg").exists()
 
 
 class TestLoad:
