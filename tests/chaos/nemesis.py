@@ -210,7 +210,7 @@ class Nemesis:
         return found
 
     async def kill_valkey(self) -> None:
-        """Valkey loses its last second, and is away for a while."""
+        """Valkey loses what it had not written yet, and is away for a while."""
         await self.town.kill_valkey()
         await asyncio.sleep(self.rng.uniform(0.5, 4))
         await self.town.start_valkey()

@@ -206,7 +206,7 @@ class Town(Deployment):
         await asyncio.to_thread(self.valkey.wait_ready)
 
     async def kill_valkey(self) -> None:
-        """kill -9 of Valkey: its last second is gone."""
+        """kill -9 of Valkey: whatever changed since its last snapshot is gone."""
         assert self.valkey is not None
         await asyncio.to_thread(self.valkey.process.kill)
 

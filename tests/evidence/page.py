@@ -7,7 +7,7 @@ HOW = {
     "kill -9 notification between effect and acknowledgement": "effect committed, the way of the acknowledgement cut, then killed",
     "kill -9 one of the others": "catalog, identity, search, storefront or the mailbox",
     "kill -9 postmaster": "PostgreSQL crashes with what is open, and recovers",
-    "kill -9 valkey": "its last second is gone",
+    "kill -9 valkey": "what it had not written yet is gone",
     "freeze bookings longer than a hold": "SIGSTOP for 7 to 10 s with holds of 6 s, then SIGCONT",
     "freeze payments, provider or valkey": "SIGSTOP for 3 to 8 s, then SIGCONT",
     "kill backends in their transactions": "`pg_terminate_backend` on those that have written something",

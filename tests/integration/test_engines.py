@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,17 @@ def server(tmp_path: Path) -> Iterator[postgres.Postgres]:
     running = postgres.start_ready(tmp_path / "pg", password=PASSWORD, log=tmp_path / "pg.log")
     yield running
     running.process.kill()
+
+
+@contextmanager
+def opened_again(folder: Path) -> Iterator["redis.Redis"]:
+    """The server of the same files, until it is stopped."""
+    server = valkey.start_ready(folder / "valkey", password=PASSWORD, log=folder / "valkey.log")
+    try:
+        with redis.Redis.from_url(server.url) as client:
+            yield client
+    finally:
+        server.stop()
 
 
 @pytest.fixture
@@ -150,30 +161,49 @@ class TestValkey:
         assert PASSWORD not in " ".join(psutil.Process(store.process.pid).cmdline())
         assert (tmp_path / "valkey" / "valkey.conf").stat().st_mode & 0o077 == 0
 
-    def test_keeps_what_was_written_a_second_before_it_was_killed(self, store: valkey.Valkey, tmp_path: Path) -> None:
+    def test_keeps_its_last_snapshot_when_it_is_killed(self, store: valkey.Valkey, tmp_path: Path) -> None:
         with redis.Redis.from_url(store.url) as client:
             client.set("a", "kept")
+            client.save()
+        store.process.kill()
+        with opened_again(tmp_path) as client:
+            assert client.get("a") == b"kept"
+
+    def test_takes_a_snapshot_each_minute_in_which_anything_changed(self, store: valkey.Valkey) -> None:
+        with redis.Redis.from_url(store.url) as client:
+            assert client.config_get("save", "stop-writes-on-bgsave-error") == {
+                "save": "60 1", "stop-writes-on-bgsave-error": "no",
+            }  # fmt: skip
+
+    def test_keeps_everything_when_it_is_stopped(self, store: valkey.Valkey, tmp_path: Path) -> None:
+        with redis.Redis.from_url(store.url) as client:
+            client.set("a", "kept")
+        store.stop()
+        with opened_again(tmp_path) as client:
+            assert client.get("a") == b"kept"
+
+    def test_reads_what_a_version_before_appended_and_goes_on_with_snapshots(
+        self, store: valkey.Valkey, tmp_path: Path
+    ) -> None:
+        with redis.Redis.from_url(store.url) as client:
+            client.config_set("appendonly", "yes")
+            client.set("a", "appended")
             client.waitaof(1, 0, 5_000)
         store.process.kill()
-        again = valkey.start_ready(tmp_path / "valkey", password=PASSWORD, log=tmp_path / "valkey.log")
-        try:
-            with redis.Redis.from_url(again.url) as client:
-                assert client.get("a") == b"kept"
-        finally:
-            again.process.kill()
+        for appends, value in (("yes", b"appended"), ("no", b"snapshot"), ("no", b"snapshot")):
+            with opened_again(tmp_path) as client:
+                assert client.config_get("appendonly") == {"appendonly": appends}
+                assert client.get("a") == value
+                client.set("a", "snapshot")
 
     def test_sets_files_aside_that_it_cannot_read(self, store: valkey.Valkey, tmp_path: Path) -> None:
         with redis.Redis.from_url(store.url) as client:
             client.set("a", "x" * 1_000)
         store.stop()
-        [file] = (tmp_path / "valkey" / "appendonlydir").glob("*.incr.aof")
+        file = tmp_path / "valkey" / "dump.rdb"
         file.write_bytes(b"nonsense\r\n" + file.read_bytes())
-        again = valkey.start_ready(tmp_path / "valkey", password=PASSWORD, log=tmp_path / "valkey.log")
-        try:
-            with redis.Redis.from_url(again.url) as client:
-                assert client.dbsize() == 0
-        finally:
-            again.process.kill()
+        with opened_again(tmp_path) as client:
+            assert client.dbsize() == 0
         assert len(list(tmp_path.glob("valkey.unreadable-*"))) == 1
 
 

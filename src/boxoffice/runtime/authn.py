@@ -5,7 +5,6 @@ that points elsewhere (``jku``, ``x5u``, ``jwk``) is ignored.
 """
 
 import asyncio
-import hashlib
 import time
 import warnings
 from collections import OrderedDict
@@ -96,7 +95,7 @@ class TokenVerifier:
         self._keys: dict[str, OKPKey] = {}
         self._keys_read_at = float("-inf")
         self._reading = asyncio.Lock()
-        self._remembered: OrderedDict[bytes, tuple[float, Caller]] = OrderedDict()
+        self._remembered: OrderedDict[str, tuple[float, Caller]] = OrderedDict()
         self._claims = jwt.JWTClaimsRegistry(
             leeway=LEEWAY_S,
             iss={"essential": True, "value": issuer},
@@ -107,7 +106,7 @@ class TokenVerifier:
 
     def known(self, token: str) -> Caller | None:
         """Tell who holds a token that was verified before and is good still."""
-        known = self._remembered.get(_digest(token))
+        known = self._remembered.get(token)
         return known[1] if known is not None and known[0] > time.time() else None
 
     async def caller(self, token: str) -> Caller:
@@ -117,13 +116,12 @@ class TokenVerifier:
         """
         if len(token) > MAX_TOKEN_BYTES:
             raise UnauthenticatedError("The token is not one of ours.")
-        digest = _digest(token)
-        known = self._remembered.get(digest)
+        known = self._remembered.get(token)
         if known is not None and known[0] > time.time():
-            self._remembered.move_to_end(digest)
+            self._remembered.move_to_end(token)
             return known[1]
         expires, caller = await self._verify(token)
-        self._remembered[digest] = (expires, caller)
+        self._remembered[token] = (expires, caller)
         while len(self._remembered) > REMEMBERED_TOKENS:
             self._remembered.popitem(last=False)
         return caller
@@ -166,10 +164,6 @@ class TokenVerifier:
             return
         self._keys = {key.kid: key for key in published.keys if isinstance(key, OKPKey) and key.kid}
         self._keys_read_at = time.monotonic()
-
-
-def _digest(token: str) -> bytes:
-    return hashlib.sha256(token.encode()).digest()
 
 
 def _unverified_kid(token: str) -> str:

@@ -1,21 +1,22 @@
 """The relay: carries committed outbox records to the bus, in the order of their transactions, at least once (I8, I9).
 
-How far it got is kept on the bus itself, in the same atomic step as the messages: a server that lost its last second,
+How far it got is kept on the bus itself, in the same atomic step as the messages: a server that lost its last minute,
 or was replaced, shows an older mark, and everything after it is published again. Inboxes make repeats no-ops.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
 import msgspec
 
 from boxoffice.contracts.envelope import Envelope
-from boxoffice.runtime.bus import Bus
+from boxoffice.runtime.bus import Bus, LineBus, Lines
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.tasks import end
@@ -39,12 +40,35 @@ LOCK_SPACE = 0x0B0C
 
 NEXT = """
 SELECT message_id, topic, key, type, version, body::text AS body, trace, created_at, tx::text AS tx_text, position,
-  extract(epoch FROM clock_timestamp() - created_at)::float8 AS age
+  extract(epoch FROM clock_timestamp() - created_at)::float8 AS age,
+  CASE WHEN topic = $4 THEN body #>> $5::text[] END AS about
 FROM outbox
 WHERE tx < pg_snapshot_xmin(pg_current_snapshot()) AND (tx, position) > ($1::text::xid8, $2::bigint)
 ORDER BY outbox.tx, outbox.position LIMIT $3
 """
 """By the column: an output column named ``tx`` would sort as text, and transaction 1000 would come before 999."""
+NEXT_LINES = """
+WITH next AS MATERIALIZED (
+  SELECT topic, type, tx, position, created_at, CASE WHEN topic = $4 THEN body #>> $5::text[] END AS about,
+         concat(topic, E'\\t', type, E'\\t"messageId":"', message_id, '","key":', to_json(key), ',"type":"', type,
+                '","version":', version, ',"occurredAt":', to_json(created_at),
+                ',"trace":', coalesce(to_json(trace), 'null'), ',"body":', body, E'}\\n') AS line
+    FROM outbox
+   WHERE tx < pg_snapshot_xmin(pg_current_snapshot()) AND (tx, position) > ($1::text::xid8, $2::bigint)
+   ORDER BY outbox.tx, outbox.position LIMIT $3)
+SELECT count(*) AS records, convert_to(string_agg(line, ''), 'UTF8') AS lines,
+       (SELECT l.tx::text || ':' || l.position FROM next l ORDER BY l.tx DESC, l.position DESC LIMIT 1) AS mark,
+       extract(epoch FROM clock_timestamp() - min(created_at))::float8 AS age,
+       (SELECT array_agg(DISTINCT about) FROM next WHERE about IS NOT NULL) AS about,
+       (SELECT array_agg(ARRAY[g.topic, g.type, g.n::text])
+          FROM (SELECT topic, type, count(*) AS n FROM next GROUP BY topic, type) g) AS counts
+  FROM next
+"""
+"""The same records as lines (``bus/seam.py``): a process that handles each of them itself is busy twice as long.
+
+Topics and types are names of ours, without anything that JSON or a line would have to escape; JSON itself has no tab
+and no newline in it.
+"""
 BELONGS_TO_ANOTHER_PAST = "SELECT $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())"
 """A mark that is ahead of the database: the database was restored or made anew, and its counter began again."""
 
@@ -75,10 +99,20 @@ SELECT count(*) FROM gone
 
 NOWHERE = "0:0"
 """A mark before every record."""
-Notice = Callable[[Sequence[tuple[str, str]]], Awaitable[None]]
-"""Takes (topic, body in JSON) of each record; a repeat must change nothing."""
 
 _log = log(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What a service does about its own records of a topic while they are carried.
+
+    ``take`` gets what stands at ``path`` in their bodies, each value once; a repeat must change nothing.
+    """
+
+    topic: str
+    path: Sequence[str]
+    take: Callable[[Collection[str]], Awaitable[None]]
 
 
 class Relay:
@@ -103,6 +137,8 @@ class Relay:
         self._bus = bus
         self._mark_key = f"relay:{service}"
         self._trusted_mark = ""
+        self._mark_is_ours = False
+        self._noticed = (notice.topic, notice.path) if notice else (None, None)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -148,16 +184,17 @@ class Relay:
         if self._handover is not None and await self._handover.carries():
             return await self._follow(self._handover, after)
         self._followed = None
+        if self._handover is None and isinstance(self._bus, LineBus):
+            return await self._carry_lines(self._bus, after, tx, position)
         horizon = await self._handover.horizon() if self._handover else None
-        records = await self._database.fetch(NEXT, tx, position, BATCH)
+        records = await self._database.fetch(NEXT, tx, position, BATCH, *self._noticed)
         if not records:
             OUTBOX_AGE.labels(self.service).set(0)
             if self._handover:
                 self._handover.carried(horizon)
             return 0
         OUTBOX_AGE.labels(self.service).set(max(0.0, records[0]["age"]))
-        if self._notice is not None:
-            await self._notice([(record["topic"], record["body"]) for record in records])
+        await self._take_notice({record["about"] for record in records} - {None})
         mark = _mark_of(records[-1])
         told = [
             _envelope(record, topic)
@@ -167,17 +204,42 @@ class Relay:
         ]
         if await self._bus.publish(told, mark=(self._mark_key, mark), after=after):
             self._trusted_mark = mark
-            _count(records)
+            _count(Counter(record["type"] for record in records))
             if self._handover and len(records) < BATCH:
                 self._handover.carried(horizon)
         return len(records)
 
+    async def _carry_lines(self, bus: LineBus, after: str | None, tx: str, position: int) -> int:
+        """Publish the next records as the database writes them down."""
+        was_ours, self._mark_is_ours = self._mark_is_ours, False
+        found: Any = await self._database.fetchrow(NEXT_LINES, tx, position, BATCH, *self._noticed)
+        carried: int = found["records"]
+        OUTBOX_AGE.labels(self.service).set(max(0.0, found["age"] or 0.0))
+        if not carried:
+            return await self.carry_once() if was_ours else 0  # once more by the mark that the bus has: it may be older
+        await self._take_notice(found["about"] or ())
+        types: Counter[str] = Counter()
+        topics: Counter[str] = Counter()
+        for topic, type_, count in found["counts"]:
+            types[type_] += int(count)
+            topics[topic] += int(count)
+            if copied_to := self._copies.get(type_):
+                topics[copied_to] += int(count)
+        lines = Lines(text=found["lines"], topics=topics, copies=self._copies)
+        if await bus.publish_lines(lines, mark=(self._mark_key, found["mark"]), after=after):
+            self._trusted_mark, self._mark_is_ours = found["mark"], True
+            _count(types)
+        return carried
+
+    async def _take_notice(self, about: Collection[str]) -> None:
+        if self._notice is not None and about:
+            await self._notice.take(about)
+
     async def _follow(self, handover: Handover, after: str | None) -> int:
         """Notice what somebody else carries, copy what they do not, and let the mark follow what they confirmed."""
         tx, _, position = (self._followed or after or NOWHERE).partition(":")
-        records = await self._database.fetch(NEXT, tx, int(position), BATCH)
-        if records and self._notice is not None:
-            await self._notice([(record["topic"], record["body"]) for record in records])
+        records = await self._database.fetch(NEXT, tx, int(position), BATCH, *self._noticed)
+        await self._take_notice({record["about"] for record in records} - {None})
         copies = [
             _envelope(record, copied_to)
             for record in records
@@ -191,7 +253,7 @@ class Relay:
             self._trusted_mark = mark
         if records:
             self._followed = _mark_of(records[-1])
-            _count(records)
+            _count(Counter(record["type"] for record in records))
             await handover.expect(self._followed)
         OUTBOX_AGE.labels(self.service).set(handover.waiting_s())
         return len(records)
@@ -209,8 +271,11 @@ class Relay:
         )
 
     async def _mark(self) -> tuple[str | None, str, int]:
-        """Read the mark and how far we got: nowhere on an empty bus, nowhere in a database with another past."""
-        mark = await self._bus.mark(self._mark_key)
+        """Read the mark and how far we got: nowhere on an empty bus, nowhere in a database with another past.
+
+        While there is more to carry, the mark is as we have just set it, or the bus will say that it is not.
+        """
+        mark = self._trusted_mark if self._mark_is_ours else await self._bus.mark(self._mark_key)
         if mark is None:
             return None, "0", 0
         tx, _, position = mark.partition(":")
@@ -221,8 +286,8 @@ class Relay:
         return mark, tx, int(position)
 
 
-def _count(records: Sequence[Any]) -> None:
-    for type_, count in Counter(record["type"] for record in records).items():
+def _count(types: Mapping[str, int]) -> None:
+    for type_, count in types.items():
         FACTS.labels(type_).inc(count)
 
 

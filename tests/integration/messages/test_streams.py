@@ -1,5 +1,6 @@
 """What only Valkey's streams need: lost servers, groups, pending entries, trimming, one reader of several processes."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,14 +8,76 @@ from uuid import uuid4
 
 import pytest
 from tests.integration.messages.conftest import client
-from tests.integration.messages.facts import TOPIC, Taker, tell, until
+from tests.integration.messages.facts import TOPIC, Fact, Taker, tell, until
 
 from boxoffice.contracts.envelope import Envelope
-from boxoffice.runtime import inbox
+from boxoffice.runtime import inbox, outbox
 from boxoffice.runtime.bus import BusFullError, StreamBus, streams
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.embedded import valkey
-from boxoffice.runtime.relay import Relay
+from boxoffice.runtime.relay import Notice, Relay
+from boxoffice.runtime.telemetry import begin_trace
+
+
+class TestLines:
+    """The database writes a message down as the relay would."""
+
+    @pytest.mark.parametrize(
+        ("key", "body"),
+        [
+            ("plain", {"number": 1}),
+            ('quo"te\\ and\ttab\nline', {"number": 1, "text": 'quo"te\\ and\ttab\nline \u2028 é 漢 \U0001f39f'}),
+            ("", {"number": 12345678901234567890, "price": 0.1, "none": None, "list": [1, [], {}], "empty": ""}),
+            ("long", {"number": 1, "text": "x" * 300_000}),
+        ],
+    )
+    async def test_say_what_the_record_says(
+        self, database: Database, stream_bus: StreamBus, key: str, body: dict[str, Any]
+    ) -> None:
+        async with database.transaction() as tx:
+            await outbox.append(tx, topic=TOPIC, key=key, type_="fact", version=7, body=body)
+        [record] = await database.fetch("SELECT *, body::text AS written FROM outbox")
+        assert await Relay(service="sales", database=database, bus=stream_bus).carry_once() == 1
+        [told] = [envelope async for envelope in stream_bus.retained(TOPIC)]
+        assert told == Envelope(
+            message_id=record["message_id"], topic=TOPIC, key=key, type_="fact", version=7,
+            occurred_at=record["created_at"], trace=record["trace"], body=told.body,
+        )  # fmt: skip
+        assert bytes(told.body).decode() == record["written"]
+
+    async def test_keep_the_trace(self, database: Database, stream_bus: StreamBus) -> None:
+        trace = begin_trace(None)
+        await tell(database, ("a", 1))
+        await Relay(service="sales", database=database, bus=stream_bus).carry_once()
+        assert [envelope.trace async for envelope in stream_bus.retained(TOPIC)] == [trace]
+
+    async def test_go_on_from_a_mark_that_was_lost_while_there_was_more(
+        self, database: Database, stream_bus: StreamBus
+    ) -> None:
+        relay = Relay(service="sales", database=database, bus=stream_bus)
+        await tell(database, ("a", 1))
+        assert await relay.carry_once() == 1
+        await stream_bus.redis.flushall()
+        await tell(database, ("a", 2))
+        assert await relay.carry_once() == 1  # refused by the bus, whose mark is gone
+        assert [envelope.version async for envelope in stream_bus.retained(TOPIC)] == []
+        assert await relay.carry_once() == 2
+        assert [envelope.version async for envelope in stream_bus.retained(TOPIC)] == [1, 2]
+
+
+class TestNotice:
+    async def test_tells_each_value_once_and_only_of_its_topic(self, database: Database, stream_bus: StreamBus) -> None:
+        told: list[set[str]] = []
+
+        async def take(about: Collection[str]) -> None:
+            told.append(set(about))
+
+        notice = Notice(topic=TOPIC, path=("number",), take=take)
+        await tell(database, ("a", 1), ("a", 2), ("b", 1))
+        async with database.transaction() as tx:
+            await outbox.append(tx, topic="test.other.v1", key="a", type_="fact", version=9, body=Fact(9))
+        assert await Relay(service="sales", database=database, bus=stream_bus, notice=notice).carry_once() == 4
+        assert told == [{"1", "2"}]
 
 
 class TestGroups:

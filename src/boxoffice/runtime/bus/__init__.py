@@ -6,10 +6,13 @@ from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 
-from boxoffice.runtime.bus.seam import Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
+from boxoffice.runtime.bus.seam import Bus, BusFullError, Consumer, DeadLetter, LineBus, Lines, dead_letter_topic
 from boxoffice.runtime.bus.streams import StreamBus
 
-__all__ = ["Bus", "BusFullError", "Consumer", "DeadLetter", "StreamBus", "dead_letter_topic", "open_bus", "shop_of"]
+__all__ = [
+    "Bus", "BusFullError", "Consumer", "DeadLetter", "LineBus", "Lines", "StreamBus", "dead_letter_topic", "open_bus",
+    "shop_of",
+]  # fmt: skip
 
 KAFKA = "kafka"
 

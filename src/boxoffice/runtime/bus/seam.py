@@ -95,6 +95,25 @@ class Bus(ABC):
         """
 
 
+class Lines(msgspec.Struct, frozen=True, kw_only=True):
+    """Messages as text, in order, each a line: its topic, its type, and its JSON from behind the topic, tabs between.
+
+    ``topics`` counts them by topic, copies included; ``copies`` names for some types a second topic.
+    """
+
+    text: bytes
+    topics: Mapping[str, int]
+    copies: Mapping[str, str]
+
+
+class LineBus(Bus):
+    """A bus that takes apart text by itself: what is on its way to it need not be read by whoever carries it."""
+
+    @abstractmethod
+    async def publish_lines(self, lines: Lines, *, mark: tuple[str, str], after: str | None) -> bool:
+        """Append messages and set ``mark``, all of it or nothing, as :meth:`publish` does."""
+
+
 DEAD_LETTER = "dead-letter."
 
 

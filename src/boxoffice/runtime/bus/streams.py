@@ -18,7 +18,15 @@ from redis.exceptions import RedisError, ResponseError
 from boxoffice.contracts.envelope import Envelope
 from boxoffice.runtime.bus import taking
 from boxoffice.runtime.bus.consuming import kept_running
-from boxoffice.runtime.bus.seam import DEAD_LETTER, Bus, BusFullError, Consumer, DeadLetter, dead_letter_topic
+from boxoffice.runtime.bus.seam import (
+    DEAD_LETTER,
+    BusFullError,
+    Consumer,
+    DeadLetter,
+    LineBus,
+    Lines,
+    dead_letter_topic,
+)
 from boxoffice.runtime.lease import Lease
 
 MAX_STREAM_LENGTH = 100_000
@@ -43,14 +51,35 @@ return 1
 The messages come as one argument in MessagePack, for the same reason: the client's library works on each argument.
 """
 
+APPEND_LINES = """
+if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then return 0 end
+local copies = {}
+for i = 4, #ARGV, 2 do copies[ARGV[i]] = ARGV[i + 1] end
+local text, at, find, sub, call = ARGV[3], 1, string.find, string.sub, redis.call
+while at <= #text do
+  local topic_ends = find(text, '\\t', at, true)
+  local type_ends = find(text, '\\t', topic_ends + 1, true)
+  local line_ends = find(text, '\\n', type_ends + 1, true)
+  local rest = sub(text, type_ends + 1, line_ends - 1)
+  local topic, copy = sub(text, at, topic_ends - 1), copies[sub(text, topic_ends + 1, type_ends - 1)]
+  call('XADD', topic, '*', 'm', '{"topic":"' .. topic .. '",' .. rest)
+  if copy then call('XADD', copy, '*', 'm', '{"topic":"' .. copy .. '",' .. rest) end
+  at = line_ends + 1
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+"""The same for :class:`Lines`; behind them come the copies, type and topic in turn."""
 
-class StreamBus(Bus):
+
+class StreamBus(LineBus):
     """Publishes envelopes and runs consumers on one Valkey server."""
 
     def __init__(self, redis: "Redis") -> None:
         self.redis = redis
         self._until_trim: dict[str, int] = {}
         self._append = redis.register_script(APPEND)
+        self._append_lines = redis.register_script(APPEND_LINES)
 
     async def publish(self, envelopes: Sequence[Envelope], *, mark: tuple[str, str], after: str | None) -> bool:
         """Append messages to their streams and set the mark in one atomic step; see the seam."""
@@ -64,6 +93,15 @@ class StreamBus(Bus):
             self._until_trim[envelope.topic] = self._until_trim.get(envelope.topic, 0) - 1
         arguments: list[str | bytes] = [after or "", value, msgspec.msgpack.encode(packed)]
         return bool(await self._append(keys=[key, *topics], args=arguments))
+
+    async def publish_lines(self, lines: Lines, *, mark: tuple[str, str], after: str | None) -> bool:
+        """Append the messages of a text to their streams and set the mark in one atomic step; see the seam."""
+        for topic, count in lines.topics.items():
+            await self._make_room(topic)
+            self._until_trim[topic] = self._until_trim.get(topic, 0) - count
+        key, value = mark
+        copies = [name for copy in lines.copies.items() for name in copy]
+        return bool(await self._append_lines(keys=[key, *lines.topics], args=[after or "", value, lines.text, *copies]))
 
     async def _make_room(self, topic: str) -> None:
         """Trim a stream now and then, as long as every consumer has taken what goes."""

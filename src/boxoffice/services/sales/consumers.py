@@ -1,6 +1,6 @@
 """Messages in: the catalog's events, users who are gone; and what our own orders change on their way out."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import msgspec
 
@@ -22,12 +22,6 @@ class HouseOfEvent(msgspec.Struct, frozen=True, rename="camel"):
     """Of an event's fact, its id: nothing else is read."""
 
     event_id: int
-
-
-class HouseOfOrder(msgspec.Struct, frozen=True, rename="camel"):
-    """Of an order's fact, which house it is about."""
-
-    event: HouseOfEvent
 
 
 def consumers(database: Database, houses: Houses) -> list[Consumer]:
@@ -61,12 +55,10 @@ def own_orders(database: Database, houses: Houses) -> Notice:
 
     Reading them back from the bus would cost a fifth of a hold. A repeat only has a house read once more.
     """
-    read = msgspec.json.Decoder(HouseOfOrder).decode
 
-    async def notice(records: Sequence[tuple[str, str]]) -> None:
-        changed = {EventId(read(body).event.event_id) for topic, body in records if topic == ORDER_TOPIC}
-        if changed:
-            await houses.tell(changed)
-            await summarise_sales.take_order_changes(database, changed)
+    async def take(events: Collection[str]) -> None:
+        changed = {EventId(int(event)) for event in events}
+        await houses.tell(changed)
+        await summarise_sales.take_order_changes(database, changed)
 
-    return notice
+    return Notice(topic=ORDER_TOPIC, path=("event", "eventId"), take=take)

@@ -18,8 +18,8 @@ BATCH = 20
 
 async def take_order_changes(database: Database, changed: Iterable[EventId]) -> None:
     """Note which events' orders changed. A repeat only has them counted once more, so it needs no inbox."""
-    async with database.transaction() as tx:
-        await sale_summaries.mark_changed(tx, *changed)
+    async with database.connection() as connection:
+        await sale_summaries.mark_changed(connection, *changed)
 
 
 async def summarise_sales(database: Database, *, debounce_seconds: float = DEBOUNCE_S) -> int:
