@@ -39,14 +39,16 @@ SELECT s.allocation_id, l.section, l.row_label, count(*)::int AS seats,
        count(*) FILTER (WHERE is_open(s.state, s.hold_expires_at))::int AS free,
        count(*) FILTER (WHERE s.state = 'sold')::int AS sold,
        count(*) FILTER (WHERE s.state = 'blocked')::int AS blocked
-  FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
+  FROM event_seats s
+ CROSS JOIN LATERAL (
+   SELECT * FROM event_seat_labels l WHERE l.event_id = s.event_id AND l.seat_id = s.seat_id OFFSET 0) l
  WHERE s.event_id = $1 AND s.allocation_id = ANY ($2::bigint[])
  GROUP BY s.allocation_id, l.section, l.row_label ORDER BY s.allocation_id, min(s.seat_id)
 """
 
 OF_SECTION = """
-SELECT array_agg(s.seat_id ORDER BY s.seat_id) FROM event_seats s JOIN event_seat_labels l USING (event_id, seat_id)
- WHERE s.event_id = $1 AND l.section = $2 AND ($3::text[] IS NULL OR l.row_label = ANY ($3))
+SELECT array_agg(l.seat_id ORDER BY l.seat_id) FROM event_seat_labels l
+ WHERE l.event_id = $1 AND l.section = $2 AND ($3::text[] IS NULL OR l.row_label = ANY ($3))
 """
 ROWS_KNOWN = """
 SELECT array_agg(DISTINCT row_label) FROM event_seat_labels WHERE event_id = $1 AND section = $2
