@@ -70,8 +70,8 @@ FROM event_seats s
 CROSS JOIN LATERAL (
   SELECT * FROM event_seat_labels l WHERE l.event_id = s.event_id AND l.seat_id = s.seat_id OFFSET 0) l
 """
-"""OFFSET 0: each label by its whole key. Of an event that is newer than the statistics one seat is expected, and then to
-go through all labels of the event for each of its seats looks as good: half a second for a concert hall.
+"""OFFSET 0: each label by its whole key. Of an event that is newer than the statistics one seat is expected; then going
+through all labels of the event for each of its seats looks as good, and takes half a second for a concert hall.
 """
 LISTED_EVENT = LISTED + " WHERE s.event_id = $1 ORDER BY s.seat_id"
 LISTED_IDS = LISTED + " WHERE s.event_id = ANY ($1::bigint[]) AND s.seat_id = ANY ($2::bigint[]) ORDER BY s.seat_id"
