@@ -50,7 +50,9 @@ def machine() -> dict[str, Any]:
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "commit": _git("rev-parse", "--short=12", "HEAD"),
-        "changed_since_commit": bool(_git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence")),
+        "changed_since_commit": bool(
+            _git("status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs/evidence")
+        ),
     }
 
 
