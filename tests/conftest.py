@@ -10,6 +10,7 @@ import pytest
 import pytest_socket
 import redis
 import structlog
+from hypothesis import HealthCheck, settings
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -24,6 +25,10 @@ from boxoffice.runtime.engines.kafka import Kafka
 from boxoffice.runtime.engines.mongodb import MongoServer
 
 UNIT = Path(__file__).parent / "unit"
+
+settings.register_profile("boxoffice", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("boxoffice")
+"""No test fails because the machine stood still for a moment; what else Hypothesis thinks of a CI stays."""
 
 database.IDLE_IN_TRANSACTION_MS = database.STATEMENT_TIMEOUT_MS = 20_000
 """A busy test machine stops whole processes for seconds; in production such a transaction gives its locks back after 2,
