@@ -58,7 +58,6 @@ DECLARE
   c_seat bigint[];
   c_price bigint[];
   c_unit text[];
-  c_at tid[];
   c_shown text[];
   c_told text[];
   whole int[];
@@ -74,7 +73,7 @@ BEGIN
      CROSS JOIN LATERAL (SELECT e.no_orphans FROM event_terms e WHERE e.event_id = r.event_id AND is_on_sale(e) OFFSET 0) t
      WHERE (SELECT true FROM idempotency_keys i WHERE i.principal = r.user_id AND i.key = r.key) IS NULL),
   locked AS MATERIALIZED (
-    SELECT w.req, s.event_id, s.seat_id, s.price_minor, s.currency::text AS unit, s.ctid AS at
+    SELECT w.req, s.event_id, s.seat_id, s.price_minor, s.currency::text AS unit
       FROM (SELECT min(u.req) AS req, u.id FROM unnest(s_req, s_seat) u(req, id)
              WHERE u.req IN (SELECT f.req FROM fresh f) GROUP BY u.id) w
       JOIN event_seats s ON s.event_id = w.id >> 20 AND s.seat_id = w.id
@@ -84,9 +83,9 @@ BEGIN
      ORDER BY s.event_id, s.seat_id FOR UPDATE OF s SKIP LOCKED)
   SELECT (SELECT array_agg(f.req) FROM fresh f), (SELECT bool_or(f.no_orphans) FROM fresh f),
          (SELECT array_agg(k.req) FROM (SELECT c.req FROM locked c GROUP BY c.req HAVING count(*) = p_n[c.req]) k),
-         array_agg(c.req), array_agg(c.seat_id), array_agg(c.price_minor), array_agg(c.unit), array_agg(c.at),
+         array_agg(c.req), array_agg(c.seat_id), array_agg(c.price_minor), array_agg(c.unit),
          array_agg('{"ticketId":' || p.id || p.said || p.shown || '}'), array_agg('{"seatId":' || p.id || p.said || '}')
-    INTO fresh, guards_singles, whole, c_req, c_seat, c_price, c_unit, c_at, c_shown, c_told
+    INTO fresh, guards_singles, whole, c_req, c_seat, c_price, c_unit, c_shown, c_told
     FROM locked c CROSS JOIN LATERAL (
       SELECT l.seat_id::text AS id, place_said(l, c.price_minor, c.unit) AS said, place_shown(l, c.unit) AS shown
         FROM event_seat_labels l WHERE l.event_id = c.event_id AND l.seat_id = c.seat_id OFFSET 0) p;
@@ -132,13 +131,14 @@ BEGIN
       SELECT g.*, t.summary, t.refund_percent, t.starts_at - make_interval(hours => t.cancel_until_hours) AS cancel_until,
              hold_answer(p_order[g.req], g.shown, g.until, g.price, g.unit, p_arrangement[g.req]) AS answer
         FROM (
-          SELECT s.*, decimal_price(s.total, s.unit) AS price FROM (
-          SELECT c.req, l_until[array_position(l_req, c.req)] AS until,
-                 array_agg(c.id ORDER BY c.id) AS seat_ids, array_agg(c.price ORDER BY c.id) AS prices,
-                 sum(c.price)::bigint AS total, min(c.unit) AS unit,
-                 string_agg(c.shown, ',' ORDER BY c.id) AS shown, string_agg(c.told, ',' ORDER BY c.id) AS told
-            FROM unnest(c_req, c_seat, c_price, c_unit, c_shown, c_told) c(req, id, price, unit, shown, told)
-           WHERE c.req = ANY (l_req) GROUP BY c.req) s OFFSET 0) g
+          SELECT s.*, decimal_price(s.total, s.unit) AS price
+            FROM (
+              SELECT c.req, l_until[array_position(l_req, c.req)] AS until,
+                     array_agg(c.id ORDER BY c.id) AS seat_ids, array_agg(c.price ORDER BY c.id) AS prices,
+                     sum(c.price)::bigint AS total, min(c.unit) AS unit,
+                     string_agg(c.shown, ',' ORDER BY c.id) AS shown, string_agg(c.told, ',' ORDER BY c.id) AS told
+                FROM unnest(c_req, c_seat, c_price, c_unit, c_shown, c_told) c(req, id, price, unit, shown, told)
+               WHERE c.req = ANY (l_req) GROUP BY c.req) s OFFSET 0) g
         CROSS JOIN LATERAL (SELECT * FROM event_terms e WHERE e.event_id = p_event[g.req] OFFSET 0) t),
     keyed AS (
       INSERT INTO idempotency_keys (principal, key, route, fingerprint, status, body)
@@ -147,8 +147,8 @@ BEGIN
     held AS (
       UPDATE event_seats s
          SET state = 'held', order_id = p_order[c.req], hold_expires_at = l_until[array_position(l_req, c.req)], fence = s.fence + 1
-        FROM unnest(c_req, c_seat, c_at) c(req, id, at)
-       WHERE c.req = ANY (l_req) AND s.ctid = c.at AND s.seat_id = c.id RETURNING 1),  -- it is locked: it stays where it is
+        FROM unnest(c_req, c_seat) c(req, id)
+       WHERE c.req = ANY (l_req) AND s.event_id = c.id >> 20 AND s.seat_id = c.id RETURNING 1),
     ordered AS (
       INSERT INTO orders (order_id, event_id, user_id, state, n_seats, seat_ids, price_minors, total_minor, currency,
                           hold_started_at, hold_expires_at, cancel_until, refund_percent, allocation_id)
