@@ -77,7 +77,8 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
 def labels(block: str) -> list[str]:
     """Spell out a block (``"1-3,X1"`` gives 1, 2, 3, X1).
 
-    :raises BadHallError: when a part is neither a label nor a range that grows.
+    :raises BadHallError: when a part is neither a label nor a range that grows, or there are too many: a few bytes of
+        ranges can stand for more places than there is memory.
     """
     found: list[str] = []
     for part in block.split(","):
@@ -86,6 +87,8 @@ def labels(block: str) -> list[str]:
             first, last = int(match[1]), int(match[2])
             if last < first:
                 raise BadHallError(f"the range {text!r} runs backwards")
+            if len(found) + last - first >= MAX_SEATS:
+                raise BadHallError(f"a block has more than {MAX_SEATS} places")
             found.extend(str(number) for number in range(first, last + 1))
         elif LABEL.fullmatch(text):
             found.append(text)

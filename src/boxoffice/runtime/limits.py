@@ -14,6 +14,7 @@ from typing import Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
+from boxoffice.kernel.errors import DomainError
 from boxoffice.runtime.telemetry import log
 
 KEYS_IN_PROCESS: Final = 100_000
@@ -23,19 +24,24 @@ AWAY_S: Final = 1.0
 ANSWER_S: Final = 0.25
 """A limiter that answers later is worth less than its answer."""
 MICROSECONDS: Final = 1_000_000
+SECONDS_A_MINUTE: Final = 60
 
 _log = log(__name__)
 
-# KEYS[1]: the bucket. ARGV: interval and tolerance in µs, 1 to take or 0 to only look. Returns allowed, wait in µs.
+# KEYS[1]: the bucket. ARGV: interval and tolerance in µs, 1 to take or -1 to give back. Returns allowed, wait in µs.
 SCRIPT: Final = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local interval, tolerance = tonumber(ARGV[1]), tonumber(ARGV[2])
-local due = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + interval
+local kept = tonumber(redis.call('GET', KEYS[1]) or '0')
+local due = math.max(kept, now) + interval
+if ARGV[3] == '-1' then due = kept - interval end
 local wait = due - now - tolerance
-if wait > 0 then return {0, wait} end
-if ARGV[3] == '1' then
+if wait > 0 and ARGV[3] == '1' then return {0, wait} end
+if due > now then
   redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil((due - now) / 1000) + 1)
+else
+  redis.call('DEL', KEYS[1])
 end
 return {1, 0}
 """
@@ -102,9 +108,9 @@ class Limiter:
         """Count one call, if it may pass."""
         return await self._ask(key, rate, take=True)
 
-    async def look(self, key: str, rate: Rate) -> Verdict:
-        """Tell whether a call would pass, without counting it."""
-        return await self._ask(key, rate, take=False)
+    async def give_back(self, key: str, rate: Rate) -> None:
+        """Count one call less."""
+        await self._ask(key, rate, take=False)
 
     def take_here(self, key: str, rate: Rate, *, now: float | None = None) -> Verdict:
         """Count one call in this process only: for limits so generous that asking a server would cost more."""
@@ -116,7 +122,7 @@ class Limiter:
             return self._decide_here(key, rate, now, take=take)
         interval, tolerance = int(rate.interval_s * MICROSECONDS), int(rate.tolerance_s * MICROSECONDS)
         try:
-            allowed, wait = await self._script(keys=[f"limit:{key}"], args=[interval, tolerance, int(take)])
+            allowed, wait = await self._script(keys=[f"limit:{key}"], args=[interval, tolerance, 1 if take else -1])
         except (RedisError, OSError) as error:
             self._away_until = now + AWAY_S
             _log.warning("limiter.alone", error=type(error).__name__)
@@ -124,10 +130,52 @@ class Limiter:
         return Verdict(allowed=bool(allowed), wait_s=int(wait) / MICROSECONDS)
 
     def _decide_here(self, key: str, rate: Rate, now: float, *, take: bool) -> Verdict:
-        verdict, due = gcra(self._here.get(key, 0.0), now, rate)
-        if take and verdict.allowed:
+        kept = self._here.get(key, 0.0)
+        verdict, due = gcra(kept, now, rate) if take else (Verdict(allowed=True), kept - rate.interval_s)
+        if verdict.allowed:
             self._here[key] = due
             self._here.move_to_end(key)
             while len(self._here) > KEYS_IN_PROCESS:
                 self._here.popitem(last=False)
         return verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guesses:
+    """Bounds wrong guesses of a secret by key, ``per_minute`` of them; 0 a minute means that nobody counts.
+
+    A guess is counted before anybody looks at it, and given back unless it was ``wrong``: those made at the same moment
+    do not all pass, and a right one uses nothing up.
+    """
+
+    limiter: Limiter
+    per_minute: int
+    wrong: type[DomainError]
+    too_many: type[DomainError]
+    said: str
+
+    @property
+    def rate(self) -> Rate:
+        """The wrong guesses that one key may have."""
+        return Rate(per_second=self.per_minute / SECONDS_A_MINUTE, burst=self.per_minute)
+
+    @asynccontextmanager
+    async def guess(self, key: str) -> AsyncIterator[None]:
+        """Look at one guess while inside.
+
+        :raises DomainError: ``too_many``, when there were too many wrong ones, or as many are looked at just now.
+        """
+        if self.per_minute <= 0:
+            yield
+            return
+        verdict = await self.limiter.take(key, self.rate)
+        if not verdict.allowed:
+            raise self.too_many(self.said, retryAfterSeconds=int(verdict.wait_s) + 1)
+        try:
+            yield
+        except self.wrong:
+            raise
+        except BaseException:
+            await self.limiter.give_back(key, self.rate)
+            raise
+        await self.limiter.give_back(key, self.rate)

@@ -8,7 +8,11 @@ import pytest
 from tests.support.identity import PASSWORD, Identity, bearer
 
 from boxoffice.runtime.authn import UnauthenticatedError
-from boxoffice.services.identity.providers.hashing import Hasher
+from boxoffice.services.identity.providers.hashing import BusyError, Hasher
+
+
+async def _busy(*_: object) -> bool:
+    raise BusyError("Try again in a moment.", retryAfterSeconds=1)
 
 
 class TestLogIn:
@@ -55,6 +59,21 @@ class TestLogIn:
         answer = await identity.login(password="not the password")
         assert (answer.status_code, answer.json()["code"]) == (429, "identity.too_many_attempts")
         assert 1 <= int(answer.headers["retry-after"]) <= 13
+
+    async def test_guesses_at_the_same_moment_do_not_all_pass(self, identity: Identity) -> None:
+        await identity.register()
+        answers = await asyncio.gather(*(identity.login(password=f"not the password {n}") for n in range(40)))
+        assert sorted(answer.status_code for answer in answers) == [401] * 5 + [429] * 35
+
+    async def test_a_guess_that_nobody_could_look_at_counts_nothing(
+        self, identity: Identity, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await identity.register()
+        with monkeypatch.context() as busy:
+            busy.setattr(Hasher, "matches", _busy)
+            assert {(await identity.login(password="not the password")).status_code for _ in range(8)} == {503}
+        assert (await identity.login(password="not the password")).status_code == 401
+        assert (await identity.login()).status_code == 200
 
     async def test_counts_failures_of_unknown_addresses_alike(self, identity: Identity) -> None:
         statuses = [(await identity.login("nobody@example.org")).status_code for _ in range(6)]

@@ -42,6 +42,7 @@ class TestSeats:
             ([{"row": "A", "blocks": ["1,,2"]}], "neither a seat label nor a range"),
             ([{"row": "A", "blocks": ["1-2"], "marks": {"9": "wheelchair"}}], "not there"),
             ([{"row": str(row), "blocks": ["1-99999"]} for row in range(3)], "more than"),
+            ([{"row": "1", "blocks": [",".join(["1-99999"] * 100_000)]}], "a block has more than"),
         ],
     )
     def test_refuses_what_cannot_be_a_map(self, rows: list[dict[str, object]], words: str) -> None:

@@ -50,11 +50,13 @@ class TestLimiterInProcess:
         assert sum(first) == 20
         assert limiter.take_here("b", RATE, now=1.0).allowed
 
-    async def test_looking_counts_nothing(self) -> None:
+    async def test_what_is_given_back_may_be_taken_again(self) -> None:
         limiter, narrow = Limiter(), Rate(per_second=0.1, burst=1)
-        assert all([(await limiter.look("a", narrow)).allowed for _ in range(5)])
         assert (await limiter.take("a", narrow)).allowed
-        assert not (await limiter.look("a", narrow)).allowed
+        assert not (await limiter.take("a", narrow)).allowed
+        await limiter.give_back("a", narrow)
+        assert (await limiter.take("a", narrow)).allowed
+        assert not (await limiter.take("a", narrow)).allowed
 
     def test_forgets_rather_than_grows(self) -> None:
         from boxoffice.runtime import limits

@@ -49,6 +49,12 @@ class TestRoutes:
     def test_lead_nowhere_below_the_api_when_nobody_serves_it(self, path: str) -> None:
         assert find(path) is None
 
+    @pytest.mark.parametrize(
+        "path", ["/metrics/", "/metrics", "/health/ready/", "/health", "/openapi", "/openapi.json/"]
+    )
+    def test_do_not_lead_to_what_a_process_tells_those_who_run_it(self, path: str) -> None:
+        assert find(path) is None
+
     def test_only_the_auth_paths_have_the_narrow_limit(self) -> None:
         assert [route.pattern for route in ROUTES if route.limit is Limit.AUTH] == ["/api/v1/auth"]
 

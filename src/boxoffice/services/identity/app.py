@@ -25,7 +25,7 @@ from boxoffice.services.identity.jobs import jobs
 from boxoffice.services.identity.providers.hashing import Hasher
 from boxoffice.services.identity.providers.signing import SigningKeys
 from boxoffice.services.identity.usecases.issue_tokens import Issuer
-from boxoffice.services.identity.usecases.log_in import Attempts
+from boxoffice.services.identity.usecases.log_in import password_guesses
 
 SERVICE = "identity"
 
@@ -55,7 +55,7 @@ def build(settings: Settings, peers: Peers) -> Litestar:
                 hasher=Hasher(),
                 keys=keys,
                 issuer=Issuer(keys=keys, idle_days=settings.refresh_days),
-                attempts=Attempts(limiter=limiter, per_minute=settings.login_failures_per_minute),
+                guesses=password_guesses(limiter, per_minute=settings.login_failures_per_minute),
                 public_url=settings.public_url.rstrip("/"),
             )
             await stack.enter_async_context(relay.running())

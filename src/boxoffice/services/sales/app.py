@@ -48,7 +48,7 @@ from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.gather_holds import HoldDesk
 from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
-from boxoffice.services.sales.usecases.open_with_code import CodeAttempts
+from boxoffice.services.sales.usecases.open_with_code import code_guesses
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
@@ -167,7 +167,7 @@ async def _open(
     limiter = await stack.enter_async_context(Limiter.open(settings.redis_url if follows else ""))
     return Parts(
         database=database, holds=EarlyNo(desk, pictures, database), confirmations=confirmations, houses=pictures,
-        codes=CodeAttempts(limiter=limiter, per_minute=settings.access_code_failures_per_minute), peers=peers,
+        codes=code_guesses(limiter, per_minute=settings.access_code_failures_per_minute), peers=peers,
         signer=signer, till=till,
     )  # fmt: skip
 

@@ -71,6 +71,8 @@ ROUTES: tuple[Route, ...] = (
 )
 STOREFRONT = _to("storefront", "/")
 API_ROOT = "api"
+INSIDE = frozenset({"health", "metrics", "openapi", "openapi.json"})
+"""What every process tells those who run it, below these names. The gateway has pages of its own there, no more."""
 DESCRIBED = ("identity", "catalog", "tickets", "bookings", "search", "payments", "notification")
 """Services of the API, in the order of the contract."""
 SERVICES = (*DESCRIBED, "storefront")
@@ -83,8 +85,10 @@ def segments(path: str) -> tuple[str, ...]:
 
 
 def find(path: str) -> Route | None:
-    """Tell where a path goes; none for a path below ``/api`` that nobody serves."""
+    """Tell where a path goes; none for a path below ``/api`` that nobody serves, and for what is told inside only."""
     parts = segments(path)
+    if parts[:1] and parts[0] in INSIDE:
+        return None
     for route in ROUTES:
         if _matches(route.segments, parts):
             return route

@@ -92,7 +92,7 @@ class AuthController(Controller):
         """Log in: an access token for ten minutes and a refresh token."""
         return tokens_view(
             await log_in(
-                parts.database, parts.hasher, parts.attempts, parts.issuer, email=data.email, password=data.password
+                parts.database, parts.hasher, parts.guesses, parts.issuer, email=data.email, password=data.password
             )
         )
 

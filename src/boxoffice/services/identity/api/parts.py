@@ -7,10 +7,10 @@ import msgspec
 from litestar.datastructures import ResponseHeader, State
 
 from boxoffice.runtime.database import Database
+from boxoffice.runtime.limits import Guesses
 from boxoffice.services.identity.providers.hashing import Hasher
 from boxoffice.services.identity.providers.signing import SigningKeys
 from boxoffice.services.identity.usecases.issue_tokens import Issuer
-from boxoffice.services.identity.usecases.log_in import Attempts
 
 NO_STORE = [ResponseHeader(name="Cache-Control", value="no-store", description="personal: kept by nobody")]
 
@@ -29,7 +29,7 @@ class Parts:
     hasher: Hasher
     keys: SigningKeys
     issuer: Issuer
-    attempts: Attempts
+    guesses: Guesses
     public_url: str
 
 

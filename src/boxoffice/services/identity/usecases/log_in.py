@@ -1,11 +1,10 @@
 """Log in: an address and its password open a login. Unknown address and wrong password look and last the same."""
 
 import hashlib
-from dataclasses import dataclass
 from uuid import uuid4
 
 from boxoffice.runtime.database import Database
-from boxoffice.runtime.limits import Limiter, Rate
+from boxoffice.runtime.limits import Guesses, Limiter
 from boxoffice.services.identity.domain import password as passwords
 from boxoffice.services.identity.domain.account import email_key
 from boxoffice.services.identity.domain.login import ABSOLUTE_DAYS, BadCredentialsError, TooManyAttemptsError
@@ -15,45 +14,21 @@ from boxoffice.services.identity.store import logins, users
 from boxoffice.services.identity.store.users import Account
 from boxoffice.services.identity.usecases.issue_tokens import Issuer, Tokens, issue_tokens
 
-SECONDS_A_MINUTE = 60
 
+def password_guesses(limiter: Limiter, *, per_minute: int) -> Guesses:
+    """Count wrong passwords by account, whether it exists or not.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempts:
-    """Counts wrong passwords by account, whether it exists or not; 0 a minute means that nobody counts.
-
-    Only failures count, so a right password never uses the budget up. The limit by a client's address is the
-    gateway's: two buckets, never one of both together (OWASP Authentication Cheat Sheet).
+    The limit by a client's address is the gateway's: two buckets, never one of both together (OWASP Authentication
+    Cheat Sheet).
     """
-
-    limiter: Limiter
-    per_minute: int
-
-    @property
-    def rate(self) -> Rate:
-        """The failures that one account may have."""
-        return Rate(per_second=self.per_minute / SECONDS_A_MINUTE, burst=self.per_minute)
-
-    async def check(self, key: str) -> None:
-        """Let an attempt on an account pass.
-
-        :raises TooManyAttemptsError: when it had too many failures.
-        """
-        if self.per_minute > 0:
-            verdict = await self.limiter.look(_bucket(key), self.rate)
-            if not verdict.allowed:
-                raise TooManyAttemptsError(
-                    "Wait a moment, or have a new password mailed.", retryAfterSeconds=int(verdict.wait_s) + 1
-                )
-
-    async def failed(self, key: str) -> None:
-        """Count a failure."""
-        if self.per_minute > 0:
-            await self.limiter.take(_bucket(key), self.rate)
+    return Guesses(
+        limiter=limiter, per_minute=per_minute, wrong=BadCredentialsError, too_many=TooManyAttemptsError,
+        said="Wait a moment, or have a new password mailed.",
+    )  # fmt: skip
 
 
 async def log_in(
-    database: Database, hasher: Hasher, attempts: Attempts, issuer: Issuer, *, email: str, password: str
+    database: Database, hasher: Hasher, guesses: Guesses, issuer: Issuer, *, email: str, password: str
 ) -> Tokens:
     """Open a login.
 
@@ -61,15 +36,14 @@ async def log_in(
     :raises TooManyAttemptsError: when the account had too many wrong passwords in the last minute.
     """
     key = email_key(email)
-    await attempts.check(key)
-    async with database.connection() as connection:
-        account = await users.by_email(connection, key)
     plain = passwords.normal(password)
     # A password longer than any account's is not hashed: its length alone shows that it is wrong.
     usable = plain if len(plain) <= passwords.MAX_CHARACTERS else ""
-    if not await hasher.matches(account.password_hash if account else None, usable) or account is None:
-        await attempts.failed(key)
-        raise BadCredentialsError("Check both, or have a new password mailed.")
+    async with guesses.guess(_bucket(key)):
+        async with database.connection() as connection:
+            account = await users.by_email(connection, key)
+        if not await hasher.matches(account.password_hash if account else None, usable) or account is None:
+            raise BadCredentialsError("Check both, or have a new password mailed.")
     await _renew_hash(database, hasher, account, plain)
     return await open_login(database, issuer, account)
 

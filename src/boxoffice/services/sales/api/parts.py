@@ -11,10 +11,10 @@ from msgspec import Meta
 from boxoffice.runtime.barcodes import KeyRing
 from boxoffice.runtime.database import Database
 from boxoffice.runtime.idempotency import IdempotentCall
+from boxoffice.runtime.limits import Guesses
 from boxoffice.runtime.peers import Peers
 from boxoffice.services.sales.usecases.gather_confirmations import ConfirmDesk
 from boxoffice.services.sales.usecases.keep_houses import Houses
-from boxoffice.services.sales.usecases.open_with_code import CodeAttempts
 from boxoffice.services.sales.usecases.refuse_hopeless import EarlyNo
 from boxoffice.services.sales.usecases.settle_payment import Settling
 
@@ -39,7 +39,7 @@ class Parts:
     holds: EarlyNo
     confirmations: ConfirmDesk
     houses: Houses
-    codes: CodeAttempts
+    codes: Guesses
     peers: Peers
     signer: KeyRing
     till: Settling
