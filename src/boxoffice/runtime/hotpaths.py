@@ -264,10 +264,23 @@ class HotApp(Litestar):
         await self.framework(scope, receive, send)
 
     async def framework(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer the server without a look at the hot paths."""
-        if scope["type"] == "http":  # what nobody serves is refused before any middleware, in a trace all the same
-            begin_trace(header(scope, b"traceparent"))
-        await super().__call__(scope, receive, send)
+        """Answer the server without a look at the hot paths.
+
+        What nobody serves is refused before any middleware; in a trace and with every answer's headers all the same.
+        """
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        begin_trace(header(scope, b"traceparent"))
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                present = {name.lower() for name, _ in message["headers"]}
+                added = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
+                message["headers"] = [*message["headers"], *added, (b"x-request-id", trace_id().encode())]
+            await send(message)
+
+        await super().__call__(scope, receive, send_with_headers)
 
 
 def announced_length(headers: Iterable[tuple[bytes, bytes]]) -> int | None:

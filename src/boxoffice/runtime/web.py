@@ -21,7 +21,6 @@ from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import authn, openapi, problems
 from boxoffice.runtime.hotpaths import (
     MAX_BODY_BYTES,
-    SECURITY_HEADERS,
     SLOW_S,
     HotApp,
     HotPath,
@@ -29,7 +28,7 @@ from boxoffice.runtime.hotpaths import (
     HotSocket,
     header,
 )
-from boxoffice.runtime.telemetry import REQUESTS, log, trace_id
+from boxoffice.runtime.telemetry import REQUESTS, log
 from boxoffice.runtime.tracing import begin_call, end_call
 
 API = "/api/v1"
@@ -162,7 +161,7 @@ def operations(service: str, ready: Mapping[str, Check]) -> list[Any]:
 
 
 def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
-    """Begin or continue the trace, time the answer by route, add the security headers and the request id."""
+    """Begin or continue the trace, time the answer by route."""
 
     def wrap(app: ASGIApp) -> ASGIApp:
         async def observed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -173,17 +172,14 @@ def _observe(service: str) -> Callable[[ASGIApp], ASGIApp]:
             started = time.perf_counter()
             status = 0
 
-            async def send_with_headers(message: Message) -> None:
+            async def send_and_note(message: Message) -> None:
                 nonlocal status
                 if message["type"] == "http.response.start":
                     status = message["status"]
-                    present = {name.lower() for name, _ in message["headers"]}
-                    added = [(name, value) for name, value in SECURITY_HEADERS.items() if name not in present]
-                    message["headers"] = [*message["headers"], *added, (b"x-request-id", trace_id().encode())]
                 await send(message)
 
             try:
-                await app(scope, receive, send_with_headers)
+                await app(scope, receive, send_and_note)
             finally:
                 seconds = time.perf_counter() - started
                 route = str(scope.get("path_template") or "unmatched")

@@ -58,6 +58,24 @@ class TestHotPath:
         assert common(hot) == common(framework)
         assert common(hot)["x-frame-options"] == "DENY"
 
+    @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nothing", 404), ("POST", "/things/a/state", 405)])
+    async def test_what_nobody_serves_is_refused_with_the_same_headers(
+        self, client: httpx.AsyncClient, method: str, path: str, status: int
+    ) -> None:
+        hot, refused = await client.get("/things/a/state"), await client.request(method, path)
+        assert refused.status_code == status
+        assert {**common(refused), **common(hot)} == common(refused)
+        assert refused.json()["traceId"] == refused.headers["x-request-id"]
+
+    async def test_every_answer_says_what_it_may_not_be_taken_for(self, client: httpx.AsyncClient) -> None:
+        assert common(await client.get("/things/a/state")) == {
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "strict-origin-when-cross-origin",
+            "x-frame-options": "DENY",
+            "cross-origin-opener-policy": "same-origin",
+            "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+        }
+
     async def test_continues_the_trace(self, client: httpx.AsyncClient) -> None:
         trace = "0af7651916cd43dd8448eb211c80319c"
         headers = {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}
