@@ -32,6 +32,7 @@ from cryptography.hazmat.primitives.serialization import (
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.kernel.ids import EventId, SeatId, TicketId
 from boxoffice.runtime.base32 import Base32
+from boxoffice.runtime.key_files import BadKeyFileError, refuse_when_others_may_read
 
 PREFIX = "BX1:"
 VERSION = 1
@@ -59,10 +60,6 @@ class BadBarcodeError(DomainError):
     code: ClassVar[str] = "sales.barcode_refused"
     category: ClassVar[Category] = Category.INVALID
     title: ClassVar[str] = "This is not one of our tickets"
-
-
-class BadKeyFileError(Exception):
-    """The key file cannot be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +92,12 @@ class KeyRing:
     def from_file(cls, path: Path) -> "KeyRing":
         """Read the PEM private key, or make one (mode 0600) when there is no file.
 
-        :raises BadKeyFileError: when the file is no Ed25519 key, or cannot be read or made.
+        :raises BadKeyFileError: when the file is no Ed25519 key, cannot be read or made, or others may read it.
         """
         try:
             if not path.exists():
                 _make_key_file(path)
+            refuse_when_others_may_read(path)
             key = load_pem_private_key(path.read_bytes(), password=None)
         except (OSError, ValueError, TypeError) as error:
             raise BadKeyFileError(f"The ticket key file {path} cannot be used: {error}") from error

@@ -12,11 +12,11 @@ from boxoffice.runtime.barcodes import (
     PREFIX,
     TOTAL_BYTES,
     BadBarcodeError,
-    BadKeyFileError,
     Barcode,
     KeyRing,
     key_id,
 )
+from boxoffice.runtime.key_files import BadKeyFileError
 
 BARCODE = Barcode(
     ticket_id=TicketId(UUID("0f5f1f6e-9a0b-4a52-8f2c-3f6f0a1b2c3d")),
@@ -106,6 +106,15 @@ class TestKeyFile:
 
     def test_is_refused_when_it_is_no_ed25519_key(self, tmp_path: Path):
         path = tmp_path / "ticket.pem"
+        path.touch(mode=0o600)
         path.write_text("not a key")
         with pytest.raises(BadKeyFileError):
+            KeyRing.from_file(path)
+
+    @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+    def test_is_refused_when_others_may_read_or_write_it(self, tmp_path: Path, mode: int):
+        path = tmp_path / "ticket.pem"
+        KeyRing.from_file(path)
+        path.chmod(mode)
+        with pytest.raises(BadKeyFileError, match="chmod 600"):
             KeyRing.from_file(path)

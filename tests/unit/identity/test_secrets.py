@@ -6,8 +6,9 @@ from uuid import uuid4
 import pytest
 from cryptography.exceptions import InvalidTag
 
+from boxoffice.runtime.key_files import BadKeyFileError
 from boxoffice.services.identity.providers import secrets
-from boxoffice.services.identity.providers.signing import BadKeyFileError, Issuing, SigningKeys
+from boxoffice.services.identity.providers.signing import Issuing, SigningKeys
 
 
 class TestSecrets:

@@ -17,15 +17,11 @@ from joserfc import jwt
 from joserfc.jwk import OKPKey
 
 from boxoffice.contracts.tokens import ALGORITHM, AUDIENCE, KEYS_FRESH_S, TYPE
+from boxoffice.runtime.key_files import BadKeyFileError, refuse_when_others_may_read
 
 PUBLISH_AHEAD_S = int(KEYS_FRESH_S * 2)
 """Every service has read the keys again by then."""
 PEM_BLOCK = re.compile(r"-----BEGIN PRIVATE KEY-----.+?-----END PRIVATE KEY-----", re.DOTALL)
-READABLE_BY_OTHERS = 0o077
-
-
-class BadKeyFileError(Exception):
-    """The key file holds no Ed25519 key, or others may read it; the text says what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,8 +91,7 @@ def _read(path: Path) -> str:
 
 
 def _read_when_written(path: Path) -> str:
-    if path.stat().st_mode & READABLE_BY_OTHERS:
-        raise BadKeyFileError(f"{path} may be read by others; run: chmod 600 {path}")
+    refuse_when_others_may_read(path)
     for _ in range(20):
         if text := path.read_text():
             return text
