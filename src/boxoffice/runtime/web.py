@@ -124,6 +124,9 @@ def make_app(
         ),
         response_cache_config=ResponseCacheConfig(),
         logging_config=None,
+        # Said, because the framework asks the environment otherwise; then its answers would show the program.
+        debug=False,
+        pdb_on_exception=False,
     )
     openapi.declare(app)
     if hot_paths or hot_sockets:

@@ -176,3 +176,10 @@ class TestKeys:
         found = (await identity.client.get("/.well-known/openid-configuration")).json()
         assert found["jwks_uri"] == "https://tickets.example.org/.well-known/jwks.json"
         assert found["issuer"] == "boxoffice"
+
+    async def test_the_description_offers_no_program_a_grant(self, identity: Identity) -> None:
+        found = (await identity.client.get("/.well-known/openid-configuration")).json()
+        for kind in ("grant_types_supported", "response_types_supported", "response_modes_supported"):
+            assert found[kind] == [], "left out, it would mean the usual ones"
+        assert not [name for name in found if name.endswith("_endpoint")]
+        assert found["id_token_signing_alg_values_supported"] == ["EdDSA"]

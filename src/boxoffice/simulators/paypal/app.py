@@ -60,4 +60,6 @@ def build(data_dir: Path, *, base_url: str, accounts: list[Account]) -> Litestar
         openapi_config=None,
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
+        debug=False,
+        pdb_on_exception=False,
     )

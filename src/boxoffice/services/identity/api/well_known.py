@@ -20,15 +20,14 @@ async def jwks(parts: Parts) -> Response[dict[str, Any]]:
 
 @get("/.well-known/openid-configuration", tags=["identity"])
 async def openid_configuration(parts: Parts, state: State) -> Response[dict[str, Any]]:
-    """Read where keys and tokens are had (OpenID Connect Discovery 1.0; there is no authorisation endpoint)."""
-    api = f"{parts.public_url}/api/v1"
+    """Read where the keys are (OpenID Connect Discovery 1.0; no other program is given tokens for a user)."""
     configuration = {
         "issuer": state.issuer,
         "jwks_uri": f"{parts.public_url}/.well-known/jwks.json",
-        "token_endpoint": f"{api}/auth/login",
-        "revocation_endpoint": f"{api}/auth/logout",
-        "userinfo_endpoint": f"{api}/users/me",
-        "response_types_supported": ["token"],
+        # Empty rather than left out: a reader takes the usual ones, the implicit grant among them, for granted.
+        "response_types_supported": [],
+        "response_modes_supported": [],
+        "grant_types_supported": [],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [ALGORITHM],
         "claims_supported": ["iss", "aud", "sub", "iat", "nbf", "exp", "jti", "roles", "orgs"],
