@@ -98,13 +98,37 @@ class TestLogin:
         assert "some words here" not in answer.text
 
     async def test_ends_here_and_at_the_api(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
-        page = await customer.get("/events/7")
-        field = re.search(r'action="/logout"[^>]*>\s*<input type="hidden" name="csrf" value="([^"]+)"', page.text)
-        assert field
-        answer = await customer.post("/logout", data={"csrf": field[1]})
+        answer = await log_out(customer)
         assert answer.headers["location"] == "/"
+        assert "Max-Age=0" in answer.headers["set-cookie"]
+        assert answer.headers["clear-site-data"] == '"cache", "storage"'
         assert gateway.calls("POST /auth/logout")[0].body == {"refreshToken": "r1"}
         assert (await customer.get("/bookings")).status_code == 303
+
+    @pytest.mark.parametrize("status", [429, 500, 503])
+    async def test_ends_here_and_says_so_when_the_api_does_not_hear_of_it(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient, status: int
+    ) -> None:
+        gateway.answers["POST /auth/logout"] = problem(status, "runtime.peer_unavailable", retryAfterSeconds=2)
+        answer = await log_out(customer)
+        assert answer.status_code == 503
+        assert "in this browser only" in answer.text
+        assert "Max-Age=0" in answer.headers["set-cookie"]
+        assert answer.headers["clear-site-data"] == '"cache", "storage"'
+        assert (await customer.get("/bookings")).status_code == 303
+
+    async def test_that_was_over_already_ends_as_ever(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        gateway.answers["POST /auth/logout"] = problem(401, "identity.login_over")
+        answer = await log_out(customer)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+async def log_out(customer: httpx.AsyncClient) -> httpx.Response:
+    """Press the button of a page."""
+    page = await customer.get("/events/7")
+    field = re.search(r'action="/logout"[^>]*>\s*<input type="hidden" name="csrf" value="([^"]+)"', page.text)
+    assert field
+    return await customer.post("/logout", data={"csrf": field[1]})
 
 
 class TestRenewal:

@@ -1,13 +1,15 @@
 """Register, log in, log out, and the pages behind mailed links. A login always makes a new session mark."""
 
-from contextlib import suppress
 from typing import Any
 
 from litestar import Request, Response, get, post
 from litestar.datastructures import FormMultiDict
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_200_OK, HTTP_429_TOO_MANY_REQUESTS, HTTP_503_SERVICE_UNAVAILABLE
 
+from boxoffice.runtime.peers import PeerUnavailableError
+from boxoffice.runtime.telemetry import trace_id
 from boxoffice.services.storefront.api.front import Front
+from boxoffice.services.storefront.api.rendering import WHAT_IS_KEPT
 from boxoffice.services.storefront.api.visit import Visit
 from boxoffice.services.storefront.domain.addresses import local_path
 from boxoffice.services.storefront.providers.shop import ApiRefusalError
@@ -58,14 +60,35 @@ async def take_register(request: Request[Any, Any, Any], front: Front, visit: Vi
 
 @post("/logout", include_in_schema=False)
 async def log_out(request: Request[Any, Any, Any], front: Front, visit: Visit) -> Response[bytes]:
-    """Log out: here, and at the API."""
+    """Log out: here whatever happens, and at the API; where that does not answer, say that the login lives on."""
     visit.check_form(request, await request.form())
-    if visit.session is not None and visit.session.logged_in:
-        token = visit.session.refresh_token
-        with suppress(ApiRefusalError):  # over already: what counts is that this browser forgets it
-            await visit.shop.log_out(token)
+    ended = await _ended(visit)
     visit.become(None)
-    return front.pages.go(visit, "/")
+    answer = front.pages.go(visit, "/") if ended else _only_here(front, visit)
+    answer.headers["Clear-Site-Data"] = WHAT_IS_KEPT
+    return answer
+
+
+async def _ended(visit: Visit) -> bool:
+    """End the login at the API; false when it may live on."""
+    if visit.session is None or not visit.session.logged_in:
+        return True
+    try:
+        await visit.shop.log_out(visit.session.refresh_token)
+    except PeerUnavailableError:
+        return False
+    except ApiRefusalError as refusal:  # over already, unless it had no time for us
+        return refusal.status < HTTP_429_TOO_MANY_REQUESTS
+    return True
+
+
+def _only_here(front: Front, visit: Visit) -> Response[bytes]:
+    return front.pages.personal(
+        visit, "error.html", status=HTTP_503_SERVICE_UNAVAILABLE, title="You are logged out in this browser only",
+        detail="This browser has forgotten your login, but we could not end it on our side just now.",
+        advice="If somebody else may have used it, choose a new password: that ends every login.",
+        code="storefront.logged_out_here", trace=trace_id(), retry_after_s=0, again=False,
+    )  # fmt: skip
 
 
 @get("/forgot-password", include_in_schema=False)

@@ -19,6 +19,10 @@ from boxoffice.services.storefront.domain import words
 
 HTML = "text/html"
 PERSONAL = "private, no-store"
+WHAT_IS_KEPT = '"cache", "storage"'
+"""What a browser forgets at the end of a login (https://www.w3.org/TR/clear-site-data/). Our cookie ends by itself;
+``cookies`` would end those of other sites below the same domain too.
+"""
 TEMPLATES = Path(__file__).parents[1] / "templates"
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
