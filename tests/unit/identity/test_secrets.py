@@ -24,6 +24,10 @@ class TestSecrets:
             secrets.unseal(sealed, under=new)
         assert new.encode() not in sealed
 
+    def test_a_successor_that_was_sealed_beforehand_is_opened(self) -> None:
+        sealed = bytes.fromhex("f98469779af7a665d04845984563d704e65b0339b9ef5efcc4fb17045d67")
+        assert secrets.unseal(sealed, under="the token before") == "the next token"
+
 
 class TestSigningKeys:
     def load(self, file: Path | str) -> SigningKeys:

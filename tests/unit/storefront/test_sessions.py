@@ -21,6 +21,14 @@ class TestSeal:
     def test_opens_what_it_sealed(self) -> None:
         assert Sealer(SECRET).open(Sealer(SECRET).seal(SESSION)) == SESSION
 
+    def test_opens_what_was_sealed_beforehand(self) -> None:
+        """By AES-256-GCM under a key of HKDF with SHA-256: another cipher would open none of the cookies that are out."""
+        sealed = (
+            "6FW3h0vgGHPOV3sPcrWStzwNhdyzrHfA650TON7u6CbXqL_5UGvOUzJpRJIwiPtALk-y_dWmZ3hpOHR_vxyRRabNBhiwsOmEl_9t53K6HIQsUv93"
+            "ZDUg0uYWGDwOzghpTRiMyXXOiVqPt7sNUWEou_97cQ"
+        )
+        assert Sealer(SECRET).open(sealed) == Session(mark="m", name="Ada")
+
     def test_shows_nothing_of_the_session(self) -> None:
         sealed = Sealer(SECRET).seal(SESSION)
         assert "aaaa" not in sealed
