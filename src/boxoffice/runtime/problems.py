@@ -3,7 +3,8 @@
 The one place where a category becomes an HTTP status.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -93,6 +94,23 @@ def surprise(path: str, error: BaseException) -> Response[bytes]:
         status=SERVER_ERROR, code="request.unexpected", title="Something went wrong on our side",
         detail="It was logged. Give the trace id when you report it.",
     )  # fmt: skip
+
+
+@contextmanager
+def last_resort(path: str, *, begun: Callable[[], bool]) -> Iterator[list[Response[bytes]]]:
+    """Catch and log what nobody expected, where no framework does; refusals pass. Gives the answer to send, if any.
+
+    Where an answer has ``begun`` there is no other one: the error goes on, and the server cuts the connection.
+    """
+    answers: list[Response[bytes]] = []
+    try:
+        yield answers
+    except DomainError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the last resort of a request, as in handlers
+        answers.append(surprise(path, error))
+        if begun():
+            raise
 
 
 def handlers(service: str) -> dict[Any, Any]:

@@ -14,6 +14,7 @@ from websockets.asyncio.client import connect
 
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
+from boxoffice.runtime.telemetry import configure_logging
 from boxoffice.services.gateway.app import build
 
 MIB = 1024 * 1024
@@ -187,6 +188,16 @@ class TestRefusals:
         assert answer.json()["code"] == "request.not_found"
         assert answer.json()["traceId"] == answer.headers["x-request-id"]
 
+    @pytest.mark.parametrize("path", ["/", "/docs", "/api/v1/events"])
+    @pytest.mark.parametrize("method", ["TRACE", "PROPFIND"])
+    async def test_of_methods_that_no_address_takes_come_before_any_service(self, method: str, path: str) -> None:
+        echo = Echo()
+        async with gateway(echo, many=False) as client:
+            answer = await client.request(method, path, headers={"X-Canary": "said back"})
+        assert (answer.status_code, answer.json()["code"]) == (501, "gateway.method_not_taken")
+        assert "said back" not in answer.text
+        assert echo.seen == []
+
     async def test_elsewhere_are_the_storefronts(self) -> None:
         async with gateway(Echo(), many=False) as client:
             assert (await client.get("/anything")).json()["path"] == "/anything"
@@ -200,6 +211,20 @@ class TestRefusals:
         assert program.headers["retry-after"] == "2"
         assert person.status_code == 503
         assert person.headers["content-type"].startswith("text/html")
+
+    @pytest.mark.usefixtures("logging_as_it_was")
+    async def test_a_service_that_cannot_be_trusted_is_told_apart_in_the_log(
+        self, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        configure_logging(service="gateway")
+        async with served(Echo()) as plain:
+            app = build(Settings(catalog_url=plain.replace("http:", "https:")), Peers({}))
+            async with app.lifespan(), served(app) as address, httpx.AsyncClient(base_url=address) as client:
+                assert (await client.post("/api/v1/events", json={})).status_code == 503
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+        (line,) = [line for line in lines if line["event"] == "upstream.away"]
+        assert (line["level"], line["upstream"], line["error"]) == ("warning", "catalog", "ConnectError")
+        assert "SSL" in line["reason"]
 
     @pytest.mark.parametrize(("method", "status", "calls"), [("GET", 200, 2), ("POST", 503, 1), ("DELETE", 503, 1)])
     async def test_a_lost_answer_is_asked_for_again_where_that_is_safe(
@@ -217,6 +242,76 @@ class TestRefusals:
             async with app.lifespan(), served(app) as address, httpx.AsyncClient(base_url=address) as client:
                 with pytest.raises(httpx.RemoteProtocolError):
                     await client.get("/api/v1/events")
+
+
+class Broken:
+    """A service in this process that fails before it answers, or in the middle of it."""
+
+    def __init__(self, *, midway: bool = False) -> None:
+        self.midway = midway
+
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+        if self.midway:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError("nobody expected this")
+
+
+@asynccontextmanager
+async def breaking(service: Broken) -> AsyncIterator[httpx.AsyncClient]:
+    peers = Peers({})
+    for name in ("catalog", "storefront"):
+        peers.attach(name, service)
+    app = build(Settings(public_url="https://tickets.example.org"), peers)
+    async with app.lifespan(), served(app) as address, httpx.AsyncClient(base_url=address) as client:
+        yield client
+
+
+def unexpected(said: str) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return [line for line in lines if line["event"] == "unexpected"]
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
+class TestSurprises:
+    async def test_are_problems_with_a_trace_id_and_are_logged(self, capsys: pytest.CaptureFixture[str]) -> None:
+        configure_logging(service="gateway")
+        async with breaking(Broken()) as client:
+            answer = await client.post("/api/v1/events", json={})
+            after = await client.get("/health/live")
+        assert (answer.status_code, answer.json()["code"]) == (500, "request.unexpected")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert "strict-transport-security" in answer.headers
+        assert "nobody" not in answer.text
+        (line,) = unexpected(capsys.readouterr().err)
+        assert line["traceId"] == answer.json()["traceId"] == answer.headers["x-request-id"]
+        assert (line["path"], line["level"]) == ("/api/v1/events", "error")
+        assert line["exception"].endswith("RuntimeError: nobody expected this")
+        assert after.status_code == 200
+
+    async def test_are_a_page_for_people(self) -> None:
+        async with breaking(Broken()) as client:
+            answer = await client.get("/", headers={"Accept": "text/html"})
+        assert (answer.status_code, answer.headers["content-type"]) == (500, "text/html; charset=utf-8")
+        assert answer.headers["x-request-id"] in answer.text
+        assert "nobody" not in answer.text
+
+    async def test_in_the_middle_of_an_answer_are_logged_and_end_it(self, capsys: pytest.CaptureFixture[str]) -> None:
+        configure_logging(service="gateway")
+        async with breaking(Broken(midway=True)) as client:
+            with pytest.raises(httpx.RemoteProtocolError):
+                await client.get("/api/v1/events")
+            assert (await client.get("/health/live")).status_code == 200
+        assert len(unexpected(capsys.readouterr().err)) == 1
+
+    async def test_in_the_middle_of_an_answer_go_on_to_the_server(self) -> None:
+        peers = Peers({})
+        peers.attach("catalog", Broken(midway=True))
+        transport = httpx.ASGITransport(build(Settings(), peers))
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            with pytest.raises(RuntimeError, match="nobody expected this"):
+                await client.get("/api/v1/events")
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Outbox, relay, bus and inbox on real engines (invariants I8, I9), the same on Valkey's streams and on Kafka."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from boxoffice.runtime import outbox
 from boxoffice.runtime.bus import Bus, Consumer, taking
 from boxoffice.runtime.database import Database, DatabaseUnavailableError
 from boxoffice.runtime.relay import Relay
+from boxoffice.runtime.telemetry import configure_logging
 
 
 class TestDelivery:
@@ -110,7 +112,11 @@ class TestDelivery:
 
 @pytest.mark.usefixtures("quick")
 class TestPoison:
-    async def test_goes_to_the_dead_letters_and_the_stream_goes_on(self, database: Database, bus: Bus) -> None:
+    @pytest.mark.usefixtures("logging_as_it_was")
+    async def test_goes_to_the_dead_letters_and_the_stream_goes_on(
+        self, database: Database, bus: Bus, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        configure_logging(service="sales")
         taker = Taker(database)
 
         async def picky(envelope: Envelope) -> None:
@@ -125,6 +131,11 @@ class TestPoison:
         [dead] = [letter async for letter in bus.dead_letters("picky")]
         assert dead.envelope is not None
         assert (dead.envelope.version, dead.envelope.topic) == (2, TOPIC)
+        said = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+        failed = [line for line in said if line["event"] == "message.failed"]
+        assert [line["attempt"] for line in failed] == list(range(1, taking.TRIES + 1))
+        assert all(line["exception"].endswith("ValueError: poison") for line in failed)
+        assert [line["consumer"] for line in said if line["event"] == "message.dead"] == ["picky"]
 
     async def test_a_database_that_is_away_makes_no_poison(self, database: Database, bus: Bus) -> None:
         taker = Taker(database)

@@ -1,6 +1,7 @@
 """How long jobs rest, on a clock that jumps to whatever is waited for next."""
 
 import asyncio
+import json
 import selectors
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from boxoffice.runtime.jobs import BACKOFF_S, LONGEST_REST_S, Job, Pace, running
+from boxoffice.runtime.telemetry import configure_logging
 from boxoffice.services.sales import jobs as sale
 
 Run = Callable[[], Awaitable[int]]
@@ -127,6 +129,22 @@ class TestRest:
         with asyncio.Runner(loop_factory=Jumping) as runner:
             runner.run(play())
         assert len(began) == pytest.approx(HOUR_S / (60 + LONGEST_REST_S) + HOUR_S / (60 + BACKOFF_S), abs=2)
+
+    @pytest.mark.usefixtures("logging_as_it_was")
+    def test_a_failure_is_logged_with_its_job_and_its_cause(self, capsys: pytest.CaptureFixture[str]) -> None:
+        async def fail() -> int:
+            raise RuntimeError("nobody expected this")
+
+        async def play() -> None:
+            configure_logging(service="bookings")
+            async with running([Job(name="tidy", every_seconds=60, run=fail)]):
+                await asyncio.sleep(BACKOFF_S / 2)
+
+        with asyncio.Runner(loop_factory=Jumping) as runner:
+            runner.run(play())
+        (said,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+        assert (said["event"], said["level"], said["job"]) == ("job.failed", "error", "tidy")
+        assert said["exception"].endswith("RuntimeError: nobody expected this")
 
 
 class TestSale:

@@ -4,6 +4,8 @@ import html
 from collections.abc import Mapping
 from typing import Any
 
+from litestar import Response
+
 from boxoffice.kernel.errors import Category, DomainError
 from boxoffice.runtime import problems
 from boxoffice.runtime.hotpaths import SECURITY_HEADERS
@@ -57,11 +59,22 @@ async def refuse(scope: dict[str, Any], send: Any, error: DomainError) -> int:
     body = problems.render(status=status, code=error.code, title=error.title, detail=error.detail, **error.context)
     media_type = problems.MEDIA_TYPE
     if _is_for_people(scope):
-        body, media_type = _page(error), HTML
+        body, media_type = _page(error.title, error.detail), HTML
     await answer(
         send, status=status, body=body, media_type=media_type, headers=headers, without_body=scope["method"] == "HEAD"
     )
     return status
+
+
+async def apologise(scope: dict[str, Any], send: Any, sorry: Response[bytes]) -> None:
+    """Answer what nobody expected, which is logged already, as a refusal is answered."""
+    body, media_type = sorry.content, problems.MEDIA_TYPE
+    if _is_for_people(scope):
+        body, media_type = _page("Something went wrong on our side", "It was logged. Give the number below when you report it."), HTML
+    await answer(
+        send, status=sorry.status_code, body=body, media_type=media_type, headers={"Cache-Control": "no-store"},
+        without_body=scope["method"] == "HEAD",
+    )  # fmt: skip
 
 
 def _is_for_people(scope: dict[str, Any]) -> bool:
@@ -69,8 +82,8 @@ def _is_for_people(scope: dict[str, Any]) -> bool:
     return b"text/html" in accepted and not f"{scope['path']}/".startswith(("/api/", "/.well-known/"))
 
 
-def _page(error: DomainError) -> bytes:
-    title, detail = html.escape(error.title), html.escape(error.detail)
+def _page(title: str, detail: str) -> bytes:
+    title, detail = html.escape(title), html.escape(detail)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>'
         f"<h1>{title}</h1><p>{detail}</p><p>Please try again in a moment.</p><p><small>{trace_id()}</small></p></html>"

@@ -11,23 +11,25 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from boxoffice.kernel.errors import DomainError
+from boxoffice.runtime import problems
 from boxoffice.runtime.limits import Limiter, Rate, Verdict
 from boxoffice.runtime.telemetry import REQUESTS, begin_trace, current_trace
 from boxoffice.runtime.tracing import begin_call, end_call
-from boxoffice.services.gateway.api.answers import SERVICE, refuse
+from boxoffice.services.gateway.api.answers import SERVICE, apologise, refuse
 from boxoffice.services.gateway.api.bodies import read_body, replay
 from boxoffice.services.gateway.api.keeping import Keeper
 from boxoffice.services.gateway.api.pages import Page, Pages
 from boxoffice.services.gateway.domain import routes
 from boxoffice.services.gateway.domain.clients import Network, bucket, client_address
 from boxoffice.services.gateway.domain.headers import Header, find, find_all, inward
-from boxoffice.services.gateway.domain.refusals import NothingHereError, TooManyRequestsError
+from boxoffice.services.gateway.domain.refusals import MethodNotTakenError, NothingHereError, TooManyRequestsError
 from boxoffice.services.gateway.domain.routes import Limit, Route
 from boxoffice.services.gateway.providers import within
 from boxoffice.services.gateway.providers.services import Services
 
 UNMATCHED = "unmatched"
 ALLOWED_ON_PAGES = frozenset({"GET", "HEAD"})
+TAKEN = ALLOWED_ON_PAGES | {"POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 UPGRADED = 101
 Opening = Callable[[], Any]
 
@@ -84,8 +86,14 @@ class Gateway:
                 status = UPGRADED
             await send(message)
 
+        def begun() -> bool:
+            return status > 0 or scope["type"] != "http"
+
         try:
-            route = await self._serve(scope, receive, noting, trace)
+            with problems.last_resort(scope["path"], begun=begun) as unexpected:
+                route = await self._serve(scope, receive, noting, trace)
+            for sorry in unexpected:
+                await apologise(scope, noting, sorry)
         except DomainError as error:
             status = await refuse(scope, noting, error)
         finally:
@@ -95,6 +103,8 @@ class Gateway:
                 end_call(span, scope["method"], route, status)
 
     async def _serve(self, scope: dict[str, Any], receive: Any, send: Any, trace: str) -> str:
+        if scope["type"] == "http" and scope["method"] not in TAKEN:
+            raise MethodNotTakenError("Use one that the description of the API names.")
         page = self._own_page(scope)
         if page is not None:
             await page(scope, send)

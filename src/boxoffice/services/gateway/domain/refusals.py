@@ -13,6 +13,14 @@ class NothingHereError(DomainError):
     title: ClassVar[str] = "There is nothing at this address"
 
 
+class MethodNotTakenError(DomainError):
+    """A method that no address takes: TRACE says back what it was sent, CONNECT asks for a way through."""
+
+    code: ClassVar[str] = "gateway.method_not_taken"
+    category: ClassVar[Category] = Category.NOT_IMPLEMENTED
+    title: ClassVar[str] = "No address takes this method"
+
+
 class BodyTooLargeError(DomainError):
     """A body beyond the limit of its path."""
 

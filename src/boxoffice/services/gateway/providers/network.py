@@ -25,6 +25,8 @@ CONNECTIONS = 200
 """To one service: a bulkhead, so that a slow one cannot take every connection."""
 POOL_S = 1.0
 RETRY_PAUSE_S = 0.05
+MOST_REASON = 200
+"""Characters of an error's own words in the log."""
 MAX_SOCKET_MESSAGE = 1024 * 1024
 HANDSHAKE = frozenset(
     {
@@ -176,7 +178,8 @@ class Upstream:
 
     def _away(self, error: Exception) -> ServiceAwayError:
         UPSTREAM.labels(self.name, "away").inc()
-        _log.warning("upstream.away", upstream=self.name, error=type(error).__name__)
+        reason = str(error)[:MOST_REASON]  # a certificate that does not hold is no server that is away
+        _log.warning("upstream.away", upstream=self.name, error=type(error).__name__, reason=reason)
         return ServiceAwayError(f"The {self.name} service cannot be reached.", retryAfterSeconds=2)
 
     async def socket(self, scope: dict[str, Any], headers: list[Header], receive: Any, send: Any) -> None:
