@@ -161,4 +161,6 @@ class TestComparisons:
         assert found == set(COMPARED_PLAINLY)
 
     def test_others_would_be_seen(self) -> None:
-        assert plain_comparisons(ast.parse("mark == self.session.mark.encode()")) == ["mark == self.session.mark.encode()"]
+        assert plain_comparisons(ast.parse("mark == self.session.mark.encode()")) == [
+            "mark == self.session.mark.encode()"
+        ]

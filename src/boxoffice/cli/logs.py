@@ -13,6 +13,7 @@ import typer
 from boxoffice.cli import console
 from boxoffice.cli.attach import required
 from boxoffice.cli.options import DEFAULT_DATA_DIR, DataDir, SettingsFile
+from boxoffice.runtime.log_lines import one_line
 from boxoffice.runtime.settings import Settings, load
 
 if TYPE_CHECKING:
@@ -88,12 +89,12 @@ def instant(text: str, *, now: datetime) -> datetime:
 
 def line(record: "LogRecord") -> str:
     """Write a record for people: when, how grave, whose, what, and its fields."""
-    fields = " ".join(f"{name}={_plain(value)}" for name, value in sorted(record.fields.items()))
+    fields = " ".join(f"{one_line(name)}={_plain(value)}" for name, value in sorted(record.fields.items()))
     head = (
         f"{record.time:%Y-%m-%d %H:%M:%S}.{record.time.microsecond // 1000:03d} {record.level:<8} {record.service:<12}"
     )
     trace = f" trace={record.trace_id}" if record.trace_id else ""
-    return f"{head} {record.event}{' ' if fields else ''}{fields}{trace}"
+    return f"{head} {one_line(record.event)}{' ' if fields else ''}{fields}{trace}"
 
 
 def _plain(value: object) -> str:

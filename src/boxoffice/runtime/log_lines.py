@@ -11,6 +11,8 @@ from typing import Any, TextIO
 import structlog
 from structlog.stdlib import ProcessorFormatter
 
+OF_MANY_LINES = frozenset({"exception", "stack"})
+
 
 class LineHandler(logging.Handler):
     """A handler that can be given a line as well as a record."""
@@ -88,3 +90,24 @@ class ShortWay:
         except Exception:  # noqa: BLE001 - logging must never fail whoever logs
             return None
         return made if isinstance(made, str) else None
+
+
+def one_line(text: str) -> str:
+    """Write a text so that a line stays a line and no terminal is told anything: what is not printable is spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def for_people(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Spell out what is not printable; the lines of an exception stand in from the edge, where no record begins."""
+    return {one_line(name): _shown(name, value) for name, value in record.items()}
+
+
+def _shown(name: str, value: object) -> object:
+    if isinstance(value, str):
+        if name in OF_MANY_LINES:
+            return "\n".join(f"  {one_line(line)}" for line in value.split("\n"))
+        return one_line(value)
+    shown = repr(value)
+    return value if shown.isprintable() else one_line(shown)

@@ -107,7 +107,7 @@ def last_resort(path: str, *, begun: Callable[[], bool]) -> Iterator[list[Respon
         yield answers
     except DomainError:
         raise
-    except Exception as error:  # noqa: BLE001 - the last resort of a request, as in handlers
+    except Exception as error:
         answers.append(surprise(path, error))
         if begun():
             raise

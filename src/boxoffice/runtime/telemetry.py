@@ -14,7 +14,7 @@ from functools import lru_cache
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from boxoffice.runtime.log_lines import LineHandler, ShortWay, StreamLines
+from boxoffice.runtime.log_lines import LineHandler, ShortWay, StreamLines, for_people
 from boxoffice.runtime.uuids import drawn
 
 TRACEPARENT = re.compile(r"00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})")
@@ -27,6 +27,10 @@ CARD = re.compile(r"\b\d(?:[ -]?\d){12,18}\b")
 SHORTEST_CARD = b"0" * 13
 AS_ZERO = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 BEARER = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+BLOTTED = "[redacted]"
+LEFT_OUT = "…"
+MOST_DEPTH = 6
+"""Of values within values; none of ours is half as deep."""
 MOST_KEYS = 1_024
 """Names of fields whose judgement is kept: all that the programs write; others are judged anew."""
 
@@ -138,10 +142,34 @@ def _is_secret(key: str) -> bool:
 def _redact_record(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
     for key, value in record.items():
         if _is_secret(key):
-            record[key] = "[redacted]"
+            record[key] = BLOTTED
         elif isinstance(value, str):
             record[key] = redact(value)
+        elif value is not None and not isinstance(value, int | float):
+            record[key] = _redacted(value, MOST_DEPTH)
     return record
+
+
+def _redacted(value: object, depth: int) -> object:
+    """Blot out what is secret within a value, at every depth; what is deeper than anything of ours is left out."""
+    if value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        return redact(value)
+    if isinstance(value, dict | list | tuple) and depth <= 0:
+        return LEFT_OUT
+    if isinstance(value, dict):
+        return {
+            redact(name) if isinstance(name, str) else name: (
+                BLOTTED if isinstance(name, str) and _is_secret(name) else _redacted(one, depth - 1)
+            )
+            for name, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_redacted(one, depth - 1) for one in value]
+    shown = repr(value)  # as it will be written
+    clean = redact(shown)
+    return value if clean == shown else clean
 
 
 def _add_trace(_logger: object, _method: str, record: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -164,7 +192,7 @@ def configure_logging(
         _add_trace,
     ]
     lines = _finish(structlog.processors.JSONRenderer(serializer=_json))
-    shown = _finish(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())) if human else lines
+    shown = _finish(for_people, structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())) if human else lines
     handlers: list[LineHandler] = [StreamLines(sys.stderr)]
     handlers[0].setFormatter(_formatter(shared, shown))
     if beside is not None:
@@ -184,8 +212,8 @@ def configure_logging(
     structlog.contextvars.bind_contextvars(service=service)
 
 
-def _finish(render: structlog.typing.Processor) -> list[structlog.typing.Processor]:
-    return [structlog.processors.format_exc_info, _redact_record, render]
+def _finish(*render: structlog.typing.Processor) -> list[structlog.typing.Processor]:
+    return [structlog.processors.format_exc_info, _redact_record, *render]
 
 
 def _formatter(

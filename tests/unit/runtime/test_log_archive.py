@@ -226,3 +226,8 @@ class TestLine:
             text
             == "2026-11-28 12:00:00.000 info     bookings     hold.placed a='x\\n\\x1b[31m' b='two words' c=7 trace=ab"
         )
+
+    def test_spells_out_what_is_not_printable_in_what_happened_and_in_names(self) -> None:
+        said = written(kept(event="heard\n[info] forged \x1b[2J", **{"na\nme": 1}))
+        assert said.isprintable()
+        assert "heard\\n[info] forged \\x1b[2J na\\nme=1" in said

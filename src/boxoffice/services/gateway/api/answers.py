@@ -70,7 +70,10 @@ async def apologise(scope: dict[str, Any], send: Any, sorry: Response[bytes]) ->
     """Answer what nobody expected, which is logged already, as a refusal is answered."""
     body, media_type = sorry.content, problems.MEDIA_TYPE
     if _is_for_people(scope):
-        body, media_type = _page("Something went wrong on our side", "It was logged. Give the number below when you report it."), HTML
+        body, media_type = (
+            _page("Something went wrong on our side", "It was logged. Give the number below when you report it."),
+            HTML,
+        )
     await answer(
         send, status=sorry.status_code, body=body, media_type=media_type, headers={"Cache-Control": "no-store"},
         without_body=scope["method"] == "HEAD",
