@@ -84,9 +84,9 @@ class Apps:
         found = user_id or uuid4()
         return found, self.tokens.headers(found)
 
-    def organiser(self, organisation: UUID = ORGANISATION) -> dict[str, str]:
-        """Headers of an organiser of that organisation."""
-        return self.tokens.headers(uuid4(), ("customer", "organiser"), {organisation: "owner"})
+    def organiser(self, organisation: UUID = ORGANISATION, role: str = "owner") -> dict[str, str]:
+        """Headers of a member of that organisation, with that role in it."""
+        return self.tokens.headers(uuid4(), ("customer", "organiser"), {organisation: role})
 
 
 @asynccontextmanager

@@ -76,10 +76,6 @@ class Caller:
         """Whether the caller works for the platform."""
         return bool(self.roles & STAFF)
 
-    def organisation_ids(self) -> list[OrganisationId]:
-        """List the organisations that the caller may act for; for the WHERE clause."""
-        return list(self.organisations)
-
 
 MALFORMED = (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What reading a hostile token may raise: deep nesting ends in RecursionError, absurd numbers in OverflowError."""

@@ -27,8 +27,8 @@ class Api:
     def buyer(self, user_id: UserId) -> dict[str, str]:
         return self.tokens.headers(user_id)
 
-    def organiser(self) -> dict[str, str]:
-        return self.tokens.headers(uuid4(), ("customer", "organiser"), {ORGANISATION: "owner"})
+    def organiser(self, role: str = "owner") -> dict[str, str]:
+        return self.tokens.headers(uuid4(), ("customer", "organiser"), {ORGANISATION: role})
 
     def stranger(self) -> dict[str, str]:
         return self.tokens.headers(uuid4(), ("customer", "organiser"), {uuid4(): "owner"})

@@ -222,6 +222,11 @@ class TestRead:
             assert (await api.client.get(path, headers=headers)).status_code == 404
         assert (await api.client.get(path)).status_code == 401
 
+    async def test_is_for_owners_and_managers_of_the_organisation(self, api: Api, till: Till) -> None:
+        path = f"/payments/{(await till.bought()).payment_id}"
+        for role, status in (("owner", 200), ("manager", 200), ("box_office", 404), ("scanner", 404), ("guest", 404)):
+            assert (await api.client.get(path, headers=api.organiser(role))).status_code == status, role
+
 
 class TestRefund:
     async def test_by_the_organiser_voids_frees_and_pays_back(self, api: Api, till: Till) -> None:
@@ -270,6 +275,17 @@ class TestRefund:
         own = api.tokens.headers(payment.user_id, ("customer", "organiser"), {uuid4(): "owner"})
         assert (await api.client.post(path, json={}, headers=own)).status_code == 404
         assert (await api.client.post(path, json={})).status_code == 401
+        await till.check(payment.order_id)
+
+    async def test_is_for_owners_and_managers_of_the_organisation(self, api: Api, till: Till) -> None:
+        payment = await till.bought()
+        path = f"/payments/{payment.payment_id}/refund"
+        for role in ("box_office", "scanner", "guest"):
+            answer = await api.client.post(path, json={}, headers=api.organiser(role))
+            assert (answer.status_code, answer.json()["code"]) == (404, "sales.payment_not_found"), role
+        assert await till.seat_states(payment.order_id) == ["sold", "sold"]
+        assert (await api.client.post(path, json={}, headers=api.organiser("manager"))).status_code == 202
+        await till.rest()
         await till.check(payment.order_id)
 
     async def test_refuses_tickets_of_another_order(self, api: Api, till: Till) -> None:

@@ -36,6 +36,7 @@ from boxoffice.services.sales.domain.refusals import (
     SeatsTakenError,
     SeatsUnknownError,
 )
+from boxoffice.services.sales.usecases.act_for import may_manage
 from boxoffice.services.sales.usecases.change_allocation import change_allocation
 from boxoffice.services.sales.usecases.create_allocation import Plan, create_allocation
 from boxoffice.services.sales.usecases.give_seats_back import give_seats_back
@@ -162,14 +163,14 @@ class AllocationsController(Controller):
     @get("/", opt=web.refuses(EventNotFoundError))
     async def listing(self, caller: Caller, parts: Parts, event_id: int) -> AllocationsView:
         """List the allocations of an event with how their seats stand."""
-        found = await allocations_of_event(parts.database, EventId(event_id), caller.organisation_ids())
+        found = await allocations_of_event(parts.database, EventId(event_id), may_manage(caller.organisations))
         return AllocationsView(allocations=[allocation_view(one) for one in found])
 
     @get("/{allocation_id:int}", opt=web.refuses(AllocationNotFoundError))
     async def read(self, caller: Caller, parts: Parts, event_id: int, allocation_id: int) -> AllocationView:
         """Read one allocation."""
         return allocation_view(
-            await show_allocation(parts.database, EventId(event_id), allocation_id, caller.organisation_ids())
+            await show_allocation(parts.database, EventId(event_id), allocation_id, may_manage(caller.organisations))
         )
 
     @post(
@@ -199,7 +200,7 @@ class AllocationsController(Controller):
 
         async def create(tx: Connection) -> int:
             return await create_allocation(
-                tx, EventId(event_id), plan, data.selection(), organisations=caller.organisation_ids()
+                tx, EventId(event_id), plan, data.selection(), organisations=may_manage(caller.organisations)
             )
 
         return await _once(parts, caller, event_id, call, create, status=CREATED)
@@ -226,7 +227,7 @@ class AllocationsController(Controller):
 
         async def add(tx: Connection) -> int:
             await set_seats_aside(
-                tx, EventId(event_id), allocation_id, data.selection(), organisations=caller.organisation_ids()
+                tx, EventId(event_id), allocation_id, data.selection(), organisations=may_manage(caller.organisations)
             )
             return allocation_id
 
@@ -256,7 +257,7 @@ class AllocationsController(Controller):
 
         async def give_back(tx: Connection) -> int:
             await give_seats_back(
-                tx, EventId(event_id), allocation_id, data.selection(), organisations=caller.organisation_ids()
+                tx, EventId(event_id), allocation_id, data.selection(), organisations=may_manage(caller.organisations)
             )
             return allocation_id
 
@@ -281,7 +282,7 @@ class AllocationsController(Controller):
         call = required(call_of(caller.user_id, idempotency_key, f"POST {_path(event_id, allocation_id)}/open", body))
 
         async def open_it(tx: Connection) -> int:
-            await open_allocation(tx, EventId(event_id), allocation_id, organisations=caller.organisation_ids())
+            await open_allocation(tx, EventId(event_id), allocation_id, organisations=may_manage(caller.organisations))
             return allocation_id
 
         return await _once(parts, caller, event_id, call, open_it, status=OK)
@@ -298,7 +299,7 @@ class AllocationsController(Controller):
 
         async def change(tx: Connection) -> int:
             await change_allocation(
-                tx, EventId(event_id), allocation_id, organisations=caller.organisation_ids(), name=data.name,
+                tx, EventId(event_id), allocation_id, organisations=may_manage(caller.organisations), name=data.name,
                 release_at=None if data.release_at is msgspec.UNSET else data.release_at,
                 keeps_release=data.release_at is msgspec.UNSET,
             )  # fmt: skip
@@ -312,7 +313,9 @@ class AllocationsController(Controller):
 
         async def release() -> None:
             async with parts.database.transaction() as tx:
-                await release_allocation(tx, EventId(event_id), allocation_id, organisations=caller.organisation_ids())
+                await release_allocation(
+                    tx, EventId(event_id), allocation_id, organisations=may_manage(caller.organisations)
+                )
 
         await patiently(release)
         await parts.houses.tell([EventId(event_id)])
@@ -322,7 +325,7 @@ class AllocationsController(Controller):
         """Make a new access code, which is shown this once; the one before opens nothing from now on."""
         async with parts.database.transaction() as tx:
             code = await issue_access_code(
-                tx, EventId(event_id), allocation_id, organisations=caller.organisation_ids()
+                tx, EventId(event_id), allocation_id, organisations=may_manage(caller.organisations)
             )
         return AccessCodeView(access_code=code)
 
@@ -330,7 +333,9 @@ class AllocationsController(Controller):
     async def withdraw_code(self, caller: Caller, parts: Parts, event_id: int, allocation_id: int) -> None:
         """Take the access code back; what was held or bought with it stays."""
         async with parts.database.transaction() as tx:
-            await withdraw_access_code(tx, EventId(event_id), allocation_id, organisations=caller.organisation_ids())
+            await withdraw_access_code(
+                tx, EventId(event_id), allocation_id, organisations=may_manage(caller.organisations)
+            )
 
 
 @post(
@@ -382,7 +387,7 @@ async def _once(
             if earlier is not None and earlier.status:
                 return earlier.body
             allocation_id = await move(tx)
-            shown = await show_allocation(tx, EventId(event_id), allocation_id, caller.organisation_ids())
+            shown = await show_allocation(tx, EventId(event_id), allocation_id, may_manage(caller.organisations))
             answer = Answer(status=status, body=msgspec.json.encode(allocation_view(shown)))
             await idempotency.finish(tx, call, answer)
         return answer.body

@@ -40,6 +40,7 @@ from boxoffice.services.sales.domain.refusals import (
     WrongOrderStateError,
     WrongPaymentError,
 )
+from boxoffice.services.sales.usecases.act_for import may_sell
 from boxoffice.services.sales.usecases.cancel_order import Canceller, cancel_order
 from boxoffice.services.sales.usecases.read_orders import orders_of_event, orders_of_user, show_order
 from boxoffice.services.sales.usecases.release_order import give_back_hold
@@ -105,7 +106,7 @@ class BookingsController(Controller):
             shown, total = await orders_of_user(parts.database, caller.user_id, offset=offset, limit=page_size)
         else:
             shown, total = await orders_of_event(
-                parts.database, EventId(event_id), caller.organisation_ids(), offset=offset, limit=page_size
+                parts.database, EventId(event_id), may_sell(caller.organisations), offset=offset, limit=page_size
             )
         return page_view(shown, page_no=page_no, page_size=page_size, total=total)
 
@@ -154,10 +155,10 @@ class BookingsController(Controller):
             await cancel_order(
                 tx,
                 order_id=OrderId(booking_id),
-                by=Canceller(user_id=caller.user_id, organisations=caller.organisation_ids()),
+                by=Canceller(user_id=caller.user_id, organisations=may_sell(caller.organisations)),
                 chosen=data.ticket_ids,
             )
-            shown = await show_order(tx, OrderId(booking_id), caller.user_id, caller.organisation_ids())
+            shown = await show_order(tx, OrderId(booking_id), caller.user_id, may_sell(caller.organisations))
             answer = Answer(status=OK, body=msgspec.json.encode(booking_view(shown)))
             await idempotency.finish(tx, call, answer)
         return written(answer.body, status=OK)
@@ -165,7 +166,7 @@ class BookingsController(Controller):
 
 async def _shown(parts: Parts, caller: Caller, booking_id: UUID) -> BookingView:
     user_id = UserId(caller.user_id)
-    return booking_view(await show_order(parts.database, OrderId(booking_id), user_id, caller.organisation_ids()))
+    return booking_view(await show_order(parts.database, OrderId(booking_id), user_id, may_sell(caller.organisations)))
 
 
 ROUTES: list[Any] = [BookingsController]

@@ -37,6 +37,7 @@ from boxoffice.services.sales.domain.refusals import (
     TooLateToNameError,
     WrongOrderStateError,
 )
+from boxoffice.services.sales.usecases.act_for import may_sell
 from boxoffice.services.sales.usecases.choose_ticket_types import choose_ticket_types
 from boxoffice.services.sales.usecases.exchange_tickets import Wish, exchange_tickets
 from boxoffice.services.sales.usecases.extend_hold import extend_hold
@@ -154,7 +155,7 @@ class ChangesController(Controller):
         async with parts.database.transaction() as tx:
             await choose_ticket_types(tx, order_id=OrderId(booking_id), user_id=caller.user_id, wished=wished)
         return booking_view(
-            await show_order(parts.database, OrderId(booking_id), caller.user_id, caller.organisation_ids())
+            await show_order(parts.database, OrderId(booking_id), caller.user_id, may_sell(caller.organisations))
         )
 
     @patch(
@@ -172,7 +173,7 @@ class ChangesController(Controller):
         async with parts.database.transaction() as tx:
             await name_attendees(tx, order_id=OrderId(booking_id), user_id=caller.user_id, named=named)
         return booking_view(
-            await show_order(parts.database, OrderId(booking_id), caller.user_id, caller.organisation_ids())
+            await show_order(parts.database, OrderId(booking_id), caller.user_id, may_sell(caller.organisations))
         )
 
 
@@ -197,7 +198,7 @@ async def _once(
         if earlier is not None and earlier.status:
             return written(earlier.body, status=OK)
         await change(tx)
-        shown = await show_order(tx, OrderId(booking_id), caller.user_id, caller.organisation_ids())
+        shown = await show_order(tx, OrderId(booking_id), caller.user_id, may_sell(caller.organisations))
         answer = Answer(status=OK, body=msgspec.json.encode(booking_view(shown)))
         await idempotency.finish(tx, call, answer)
     return written(answer.body, status=OK)

@@ -16,6 +16,7 @@ from boxoffice.runtime.authn import Caller
 from boxoffice.runtime.hotpaths import HotPath
 from boxoffice.services.sales.api.parts import JSON, LIVE, MAX_BIGINT, PRIVATE, Parts, is_known, knows
 from boxoffice.services.sales.domain.refusals import EventNotFoundError
+from boxoffice.services.sales.usecases.act_for import may_look
 from boxoffice.services.sales.usecases.keep_houses import Houses
 from boxoffice.services.sales.usecases.kept_house import HouseView, KeptHouse
 
@@ -60,7 +61,7 @@ async def visible_house(houses: Houses, event_id: int, caller: Caller | None) ->
     :raises EventNotFoundError: when there is no such event, or it is a draft of somebody else.
     """
     kept = await houses.look(EventId(event_id))
-    if not kept.is_visible_to(caller.organisation_ids() if caller else []):
+    if not kept.is_visible_to(may_look(caller.organisations) if caller else []):
         raise EventNotFoundError("There is no such event.")
     return kept
 

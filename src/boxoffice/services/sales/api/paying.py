@@ -20,6 +20,7 @@ from boxoffice.runtime.idempotency import Answer
 from boxoffice.services.sales.api.parts import Parts, call_of
 from boxoffice.services.sales.api.views import booking_view
 from boxoffice.services.sales.domain.payment import Payment, PaymentState
+from boxoffice.services.sales.usecases.act_for import may_sell
 from boxoffice.services.sales.usecases.confirm_for_buyer import confirm_for_buyer
 from boxoffice.services.sales.usecases.gather_payments import BeginDesk
 from boxoffice.services.sales.usecases.read_orders import ShownOrder, show_order
@@ -87,7 +88,7 @@ async def confirmed(parts: Parts, caller: Caller, booking_id: UUID, data: Confir
         parts.till, order_id=order_id, user_id=caller.user_id, desk=parts.confirmations,
         payment_id=None if data.payment_id is None else PaymentId(data.payment_id),
     )  # fmt: skip
-    return shown or await show_order(parts.database, order_id, caller.user_id, caller.organisation_ids())
+    return shown or await show_order(parts.database, order_id, caller.user_id, may_sell(caller.organisations))
 
 
 def create(desk: Callable[[], PaymentDesk], verifier: TokenVerifier) -> HotPath:

@@ -40,6 +40,7 @@ from boxoffice.services.sales.domain.refusals import (
 )
 from boxoffice.services.sales.store import payments
 from boxoffice.services.sales.usecases.abandon_payment import TURNED_BACK, abandon
+from boxoffice.services.sales.usecases.act_for import may_manage
 from boxoffice.services.sales.usecases.refund_payment import refund_payment
 from boxoffice.services.sales.usecases.settle_payment import settle
 from boxoffice.services.sales.usecases.take_webhook import take_webhook
@@ -145,10 +146,10 @@ class PaymentController(Controller):
 
     @get("/{payment_id:uuid}", opt=web.refuses(PaymentNotFoundError))
     async def show(self, payment_id: UUID, caller: authn.Caller, desk: PaymentDesk) -> PaymentView:
-        """Read a payment: its buyer, an organiser of the event, staff."""
+        """Read a payment: its buyer, an owner or manager of the event's organisation, staff."""
         payment = await payments.visible_to(
             desk.till.database, PaymentId(payment_id), user_id=caller.user_id,
-            organisations=caller.organisation_ids(), staff=caller.is_staff,
+            organisations=may_manage(caller.organisations), staff=caller.is_staff,
         )  # fmt: skip
         if payment is None:
             raise PaymentNotFoundError("There is no such payment.")
@@ -178,8 +179,9 @@ class PaymentController(Controller):
     ) -> Response[bytes]:
         """Refund a payment, whole or for some tickets: they are void at once, the money follows."""
         answer = await refund_payment(
-            desk.till.database, PaymentId(payment_id), by=caller.user_id, organisations=caller.organisation_ids(),
-            staff=caller.is_staff, chosen=data.ticket_ids, render=_refunding,
+            desk.till.database, PaymentId(payment_id), by=caller.user_id,
+            organisations=may_manage(caller.organisations), staff=caller.is_staff, chosen=data.ticket_ids,
+            render=_refunding,
             call=call_of(caller.user_id, idempotency_key, f"payments.refund.{payment_id}", await request.body()),
         )  # fmt: skip
         return written(answer.body, status=answer.status)

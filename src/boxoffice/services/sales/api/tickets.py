@@ -55,6 +55,7 @@ from boxoffice.services.sales.domain.refusals import (
 from boxoffice.services.sales.domain.seat import TicketStatus
 from boxoffice.services.sales.domain.ticket_types import MAX_NAME, MOST_TYPES, TicketType
 from boxoffice.services.sales.store.terms import EventTerms
+from boxoffice.services.sales.usecases.act_for import may_look, may_manage
 from boxoffice.services.sales.usecases.block_seats import block_seats
 from boxoffice.services.sales.usecases.create_event_seats import (
     ListedSeat,
@@ -173,7 +174,7 @@ class TicketsController(Controller):
         """Create the tickets of an event, once: from a seat map, as general admission, or as a list of seats."""
         call = call_of(caller.user_id, idempotency_key, f"POST /tickets/event/{event_id}/create", body)
         event, capacity = await terms_for(
-            parts.peers, EventId(event_id), token=caller.token, organisations=caller.organisation_ids()
+            parts.peers, EventId(event_id), token=caller.token, organisations=may_manage(caller.organisations)
         )
         levels = [] if isinstance(data, list) else [_level(level, event.currency) for level in data.price_levels]
         priced, admission = await _priced(parts, event, capacity, data, levels)
@@ -197,7 +198,7 @@ class TicketsController(Controller):
         self, request: Request[Any, Any, Any], maybe_caller: Caller | None, parts: Parts, event_id: int
     ) -> Response[bytes]:
         """List every ticket of an event with its state now; a draft's for its organisers only."""
-        organisations = maybe_caller.organisation_ids() if maybe_caller else []
+        organisations = may_look(maybe_caller.organisations) if maybe_caller else []
         event, tag = await tag_of_seats(parts.database, EventId(event_id), organisations)
         if is_known(request, tag):
             return _cacheable(b"", event, tag, status=NOT_MODIFIED)
@@ -206,7 +207,7 @@ class TicketsController(Controller):
     @get("/event/{event_id:int}/types", opt=web.refuses(EventNotFoundError))
     async def types(self, maybe_caller: Caller | None, parts: Parts, event_id: int) -> list[LevelTypesView]:
         """List the ticket types of an event's price levels; a level without types has one price and is left out."""
-        organisations = maybe_caller.organisation_ids() if maybe_caller else []
+        organisations = may_look(maybe_caller.organisations) if maybe_caller else []
         found = await types_of_event(parts.database, EventId(event_id), organisations)
         return [LevelTypesView(price_level=level, ticket_types=types_view(types)) for level, types in found.items()]
 
@@ -238,7 +239,7 @@ class TicketsController(Controller):
         records = await block_seats(
             parts.database,
             seat_ids=seat_ids,
-            organisations=caller.organisation_ids(),
+            organisations=may_manage(caller.organisations),
             blocked=data.status == "BLOCKED",
         )
         await parts.houses.tell({event_of(seat) for seat in seat_ids})
