@@ -11,6 +11,16 @@ SOURCES = ROOT / "src" / "boxoffice"
 
 FORBIDDEN_FILE_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "base"}
 SQL = re.compile(r"\b(SELECT|INSERT INTO|UPDATE|DELETE FROM)\b.*\b(FROM|VALUES|SET|WHERE)\b", re.DOTALL)
+MAY_DRAW_BY_CHANCE = {
+    "runtime/instances.py": "which of several processes is asked",
+    "services/gateway/providers/instances.py": "which of several processes is asked",
+    "services/gateway/providers/network.py": "how long a repeat waits",
+    "services/notification/usecases/send_due_mails.py": "how long a repeat waits",
+    "services/sales/usecases/place_hold.py": "how long a repeat waits",
+    "services/storefront/api/problems.py": "how long a page waits before it is loaded again",
+    "simulators/paypal/webhooks.py": "when a stand-in tells of a payment",
+}.keys()
+"""Modules that use ``random``, and for what; whatever must not be guessed comes from ``secrets`` or ``os.urandom``."""
 MACHINE = re.compile(r"/(work|root|farm)/|/home/\w+/")
 
 
@@ -40,6 +50,22 @@ def built_sql(tree: ast.Module) -> list[int]:
     return found
 
 
+def draws_by_chance(tree: ast.Module) -> bool:
+    """Tell whether a module imports a generator whose next number can be told from those before."""
+    names = [
+        name
+        for node in ast.walk(tree)
+        for name in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    ]
+    return any("random" in name.split(".") for name in names)
+
+
 class TestHabits:
     def test_no_file_is_a_drawer_for_everything(self) -> None:
         found = [path for path in SOURCES.rglob("*.py") if path.stem in FORBIDDEN_FILE_NAMES]
@@ -67,6 +93,20 @@ class TestHabits:
 
     def test_built_sql_would_be_seen(self) -> None:
         assert built_sql(ast.parse('f"SELECT a FROM b WHERE c = {d}"')) == [1]
+
+    def test_secrets_are_drawn_from_the_systems_randomness_only(self) -> None:
+        drawing = {str(path.relative_to("src/boxoffice")) for path, tree in trees(SOURCES) if draws_by_chance(tree)}
+        assert drawing == MAY_DRAW_BY_CHANCE
+
+    def test_a_guessable_secret_would_be_seen(self) -> None:
+        for text in (
+            "import random",
+            "from random import choice",
+            "import numpy.random",
+            "def f():\n    import random",
+        ):
+            assert draws_by_chance(ast.parse(text)), text
+        assert not draws_by_chance(ast.parse("import secrets"))
 
     def test_no_trace_of_one_machine(self) -> None:
         listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -15,6 +15,16 @@ async def _busy(*_: object) -> bool:
     raise BusyError("Try again in a moment.", retryAfterSeconds=1)
 
 
+async def pass_days(identity: Identity, days: int) -> None:
+    """Let that many days go by for every login."""
+    await identity.database.fetch(
+        "UPDATE logins SET begun_at = begun_at - make_interval(days => $1),"
+        " idle_until = idle_until - make_interval(days => $1),"
+        " absolute_until = absolute_until - make_interval(days => $1)",
+        days,
+    )
+
+
 class TestLogIn:
     async def test_answers_tokens_that_every_service_takes(self, identity: Identity) -> None:
         tokens = await identity.entered()
@@ -49,6 +59,12 @@ class TestLogIn:
         assert statistics.median(known[:4]) > 0.005
         assert statistics.median(unknown[:4]) > 0.005
         assert 0.3 < statistics.median(known[:4]) / statistics.median(unknown[:4]) < 3
+
+    async def test_compares_a_password_as_it_was_typed(self, identity: Identity) -> None:
+        await identity.register(password="Correct Horse 7")
+        for other in ("correct horse 7", "CORRECT HORSE 7", " Correct Horse 7", "Correct Horse 7 "):
+            assert (await identity.login(password=other)).status_code == 401, other
+        assert (await identity.login(password="Correct Horse 7")).status_code == 200
 
     async def test_slows_guessing_at_one_account_and_takes_the_right_password_before(self, identity: Identity) -> None:
         await identity.register()
@@ -177,6 +193,15 @@ class TestRefresh:
         tokens = await identity.entered()
         await identity.database.fetch("UPDATE logins SET absolute_until = clock_timestamp()")
         assert (await identity.refresh(tokens["refreshToken"])).status_code == 401
+
+    async def test_ends_when_nobody_uses_it(self, identity: Identity) -> None:
+        tokens = await identity.entered()
+        for _ in range(2):  # each use begins the time anew
+            await pass_days(identity, 13)
+            tokens = (await identity.refresh(tokens["refreshToken"])).json()
+        await pass_days(identity, 14)
+        answer = await identity.refresh(tokens["refreshToken"])
+        assert (answer.status_code, answer.json()["code"]) == (401, "identity.login_over")
 
     async def test_survives_the_loss_of_valkey(self, identity: Identity, redis_url: str) -> None:
         from redis.asyncio import Redis

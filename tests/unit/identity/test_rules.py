@@ -68,6 +68,11 @@ class TestPassword:
         with pytest.raises(WeakPasswordError):
             password.check(weak, email="ada@example.org", name="Ada Lovelace")
 
+    def test_wants_eight_characters(self) -> None:
+        with pytest.raises(WeakPasswordError, match="at least 8"):
+            password.check("k7#mQ2x", email="ada@example.org", name="Ada")
+        password.check("k7#mQ2xw", email="ada@example.org", name="Ada")
+
     @pytest.mark.parametrize("good", ["correct horse", "boxoffice-demo", "ünïcödé wörds", "x7" + "y" * 254, "8 chars!"])
     def test_takes_the_rest_without_rules_about_signs(self, good: str) -> None:
         password.check(good, email="ada@example.org", name="Ada")

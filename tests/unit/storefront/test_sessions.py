@@ -2,12 +2,15 @@
 
 import base64
 import re
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
-from tests.support.gateway import FakeGateway, problem
+from tests.support.gateway import Answer, Asked, FakeGateway, problem
 from tests.unit.storefront.conftest import BOOKING, SECRET, browser, hidden, log_in, token
 
+from boxoffice.services import storefront
 from boxoffice.services.storefront.domain.addresses import local_path
 from boxoffice.services.storefront.domain.session import Session
 from boxoffice.services.storefront.providers.sealing import Sealer
@@ -15,6 +18,10 @@ from boxoffice.services.storefront.providers.sealing import Sealer
 SESSION = Session(
     mark="m", access_token="a" * 900, refresh_token="r" * 60, expires_at=1, name="Ada", roles=("customer",)
 )
+
+
+def unreachable(_: Asked) -> tuple[int, Any]:
+    raise httpx.ConnectError("nobody there")
 
 
 class TestSeal:
@@ -105,6 +112,29 @@ class TestLogin:
         assert 'value="ada@example.org"' in answer.text
         assert "some words here" not in answer.text
 
+    async def test_over_another_ends_that_one(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
+        form = {
+            "csrf": hidden(await customer.get("/events/7"), "csrf"),
+            "email": "eve@example.org",
+            "password": "wrong",
+        }
+        entered, gateway.answers["POST /auth/login"] = gateway.answers["POST /auth/login"], problem(401, "identity.no")
+        await customer.post("/login", data=form)
+        assert gateway.calls("POST /auth/logout") == []
+        gateway.answers["POST /auth/login"] = entered
+        answer = await customer.post("/login", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/bookings")
+        assert [call.body for call in gateway.calls("POST /auth/logout")] == [{"refreshToken": "r1"}]
+
+    @pytest.mark.parametrize("answer_of_the_old", [problem(401, "identity.no"), problem(503, "no"), unreachable])
+    async def test_over_another_goes_on_when_that_one_cannot_be_ended(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient, answer_of_the_old: Answer
+    ) -> None:
+        form = {"csrf": hidden(await customer.get("/events/7"), "csrf"), "email": "a@example.org", "password": "words"}
+        gateway.answers["POST /auth/logout"] = answer_of_the_old
+        answer = await customer.post("/login", data=form)
+        assert (answer.status_code, answer.headers["location"]) == (303, "/bookings")
+
     async def test_ends_here_and_at_the_api(self, gateway: FakeGateway, customer: httpx.AsyncClient) -> None:
         answer = await log_out(customer)
         assert answer.headers["location"] == "/"
@@ -170,6 +200,27 @@ class TestRenewal:
             client.cookies.set("session", Sealer(SECRET).seal(SESSION))
             answer = await client.get("/")
         assert "Log out" in answer.text
+
+
+class TestPasswordFields:
+    @pytest.mark.parametrize(
+        ("page", "says"),
+        [("/login", "current-password"), ("/register", "new-password"), ("/reset-password?token=t", "new-password")],
+    )
+    async def test_hide_what_is_typed_and_let_it_be_filled_in(
+        self, visitor: httpx.AsyncClient, page: str, says: str
+    ) -> None:
+        fields = re.findall(r'<input [^>]*name="password"[^>]*>', (await visitor.get(page)).text)
+        assert len(fields) == 1
+        assert 'type="password"' in fields[0]
+        assert f'autocomplete="{says}"' in fields[0]
+        assert not re.search(r"readonly|\son\w+=|maxlength", fields[0]), "a paste is neither stopped nor cut in silence"
+
+    def test_no_script_stops_a_paste(self) -> None:
+        listened = re.compile(r"""(['"`]|\bon)(paste|beforeinput|copy|drop)\b""")
+        scripts = sorted((Path(storefront.__file__).parent / "static").glob("*.js"))
+        assert scripts
+        assert [script.name for script in scripts if listened.search(script.read_text())] == []
 
 
 class TestForms:

@@ -153,6 +153,7 @@ async def _enter(front: Front, visit: Visit, form: FormMultiDict, *, template: s
         )
     except ApiRefusalError as refusal:
         return _form(front, visit, template, form=form, problem=refusal, next_path=next_path)
+    await _ended(visit)  # an old login that nobody ends now runs out by itself; the new one is there
     visit.become(session)
     return front.pages.go(visit, next_path or AFTER_LOGIN)
 
