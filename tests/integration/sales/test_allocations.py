@@ -354,6 +354,19 @@ class TestAccessCode:
         ok(await reserve(apps, guesser, ticketIds=seats[9:10]), 201)  # without a code the sale goes on
         ok(await reserve(apps, ticketIds=seats[:1], accessCode=code), 201)  # and for others with it
 
+    async def test_guesses_at_the_same_moment_do_not_all_pass(
+        self, apps: Apps, organiser: Organiser, seats: list[SeatId]
+    ) -> None:
+        await organiser.set_aside(seats[:4])
+        _, guesser = apps.buyer()
+        looks = [
+            apps.tickets.post(f"/events/{EVENT}/access-code", json={"accessCode": f"guess {n}"}, headers=guesser)
+            for n in range(20)
+        ]
+        holds = [reserve(apps, guesser, ticketIds=seats[:1], accessCode=f"another guess {n}") for n in range(20)]
+        answers = await asyncio.gather(*looks, *holds)
+        assert sorted(answer.status_code for answer in answers) == [404] * 10 + [429] * 30
+
     async def test_says_which_seats_it_opens(self, apps: Apps, organiser: Organiser, seats: list[SeatId]) -> None:
         allocation = await organiser.set_aside(seats[:4])
         code = await organiser.code(allocation)
