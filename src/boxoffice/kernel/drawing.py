@@ -380,7 +380,7 @@ def _round_platform(inmost: float) -> tuple[tuple[float, float], ...]:
 def _front_platform(spots: Sequence[Spot], inmost: float) -> tuple[tuple[float, float], ...]:
     """Draw a platform before the first row, as wide as the rows near it."""
     near = [spot for spot in spots if spot.x**2 + spot.y**2 < (inmost + 4 * ROW_PITCH) ** 2]
-    half = max(abs(spot.x) for spot in near) * 0.85
+    half = max(abs(spot.x) for spot in near or spots) * 0.85  # none is near where every row stands apart
     front = min(spot.y for spot in spots) - 2.2 * ROW_PITCH
     back = front - 7 * PITCH
     corners = [(-half, front), (half, front), (half * 0.8, back), (-half * 0.8, back)]

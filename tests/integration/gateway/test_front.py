@@ -1,6 +1,7 @@
 """The front door: bodies, paths, headers, limits, services that are away; in one process and over the network."""
 
 import asyncio
+import html
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +16,9 @@ from websockets.asyncio.client import connect
 from boxoffice.runtime.peers import Peers
 from boxoffice.runtime.settings import Settings
 from boxoffice.runtime.telemetry import configure_logging
+from boxoffice.services.gateway.api.answers import refuse
 from boxoffice.services.gateway.app import build
+from boxoffice.services.gateway.domain.refusals import ServiceAwayError
 
 MIB = 1024 * 1024
 
@@ -225,6 +228,22 @@ class TestRefusals:
         (line,) = [line for line in lines if line["event"] == "upstream.away"]
         assert (line["level"], line["upstream"], line["error"]) == ("warning", "catalog", "ConnectError")
         assert "SSL" in line["reason"]
+
+    async def test_on_a_page_for_people_keep_their_words_as_text(self) -> None:
+        """Whatever a refusal quotes, today or later, a browser reads as words."""
+        nasty = '<script>alert(1)</script><img src=x onerror=alert(2)>&"'
+        error = type("NastyError", (ServiceAwayError,), {"title": nasty})(nasty)
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"accept", b"text/html")]}
+        assert await refuse(scope, send, error) == 503
+        page = sent[1]["body"].decode()
+        assert page.count(html.escape(nasty)) == 3, "as the title, as the heading, and below it"
+        assert "<script" not in page
+        assert "<img" not in page
 
     @pytest.mark.parametrize(("method", "status", "calls"), [("GET", 200, 2), ("POST", 503, 1), ("DELETE", 503, 1)])
     async def test_a_lost_answer_is_asked_for_again_where_that_is_safe(

@@ -5,6 +5,7 @@ from functools import cache
 from itertools import pairwise
 from math import atan2, degrees, dist, hypot
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import msgspec
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from boxoffice.contracts.hall import Hall, seats
 from boxoffice.kernel.drawing import AISLE, PITCH, SEAT_SIZE, Drawing, Spot, draw
 from boxoffice.kernel.plan import KEPT, Seat
+from boxoffice.services.storefront.domain.svg import render
 
 HALLS = Path(__file__).parents[3] / "data" / "halls"
 CONCERT_HALL, THEATRE = "hk-cultural-centre-concert-hall", "hk-city-hall-theatre"
@@ -166,6 +168,25 @@ class TestTheatre:
         assert max(spot.y for spot in row) - min(spot.y for spot in row) < PITCH / 5
 
 
+class TestPicture:
+    NASTY = "\"'><script>alert(1)</script>&lt;<image href=x onerror=alert(2)>"
+
+    def test_what_organisers_typed_stays_text(self) -> None:
+        """A page puts the picture into itself, so no name may become an element or an attribute."""
+        seat = Seat(place=0, section=self.NASTY, row=self.NASTY, number=self.NASTY, block=0, mark=self.NASTY)
+        plain = Seat(place=0, section="Stalls", row="A", number="1", block=0, mark="companion")
+        nasty, harmless = (
+            ET.fromstring(render(draw([one], stage="front"), title=title))  # noqa: S314 - our own drawing
+            for one, title in ((seat, self.NASTY), (plain, "Small Hall"))
+        )
+        assert [element.tag for element in nasty.iter()] == [element.tag for element in harmless.iter()]
+        assert [list(element.attrib) for element in nasty.iter()] == [
+            list(element.attrib) for element in harmless.iter()
+        ]
+        shown = [word for element in nasty.iter() for word in (element.text, *element.attrib.values())]
+        assert shown.count(self.NASTY) == 7, "title, section and row twice each, number, mark"
+
+
 def row_of(blocks: list[int], *, start: int) -> list[tuple[int, list[str]]]:
     """Number the seats of a row's blocks, an aisle after each."""
     found, at = [], start
@@ -195,6 +216,10 @@ class TestAnyHouse:
         drawing = draw(found, stage=stage)
         assert [spot.seat for spot in drawing.spots] == found
         assert nearest(drawing.spots) >= SEAT_SIZE
+
+    def test_a_house_of_wheelchair_places_alone_is_drawn(self) -> None:
+        house = [Seat(place=at, section="S", row="W", number=str(at), block=0, mark="wheelchair") for at in range(4)]
+        assert len(draw(house, stage="front").spots) == 4
 
     def test_an_aisle_is_wider_than_the_space_between_neighbours(self) -> None:
         assert AISLE > PITCH > SEAT_SIZE
