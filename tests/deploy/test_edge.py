@@ -19,6 +19,7 @@ from boxoffice.services.storefront.api.browse import LISTS
 from boxoffice.services.storefront.api.rendering import PERSONAL, Keep
 
 pytestmark = pytest.mark.xdist_group("edge")
+STRICT = "max-age=31536000; includeSubDomains"
 ANSWERS = {
     "/public": [("Cache-Control", PUBLIC), ("Vary", "Authorization")],
     "/page": [("Cache-Control", LISTS.header), ("Vary", "Cookie")],
@@ -32,6 +33,7 @@ ANSWERS = {
     "/personal": [("Cache-Control", PERSONAL)],
     "/aged": [("Cache-Control", "max-age=60")],
     "/cookie": [("Cache-Control", PUBLIC), ("Set-Cookie", "session=sealed; Path=/")],
+    "/strict": [("Strict-Transport-Security", STRICT)],
 }
 
 
@@ -177,6 +179,19 @@ class TestDoor:
     def test_keeps_operations_inside(self, edge: Edge, path: str) -> None:
         with edge.client() as client:
             assert client.get(path).status_code == 404
+
+    def test_says_itself_to_come_by_https_where_it_speaks_it(self, edge: Edge) -> None:
+        """On what the gateway answered (once), and on its own refusals; without TLS the word would count for nothing."""
+        too_large = b" " * (SEAT_MAP_BODY_BYTES + 1)
+        with edge.client() as client:
+            passed_on, inside = client.get("/strict"), client.get("/metrics")
+        with edge.client() as client:
+            refused = client.post("/", content=too_large)
+        assert (passed_on.status_code, inside.status_code, refused.status_code) == (200, 404, 413)
+        assert passed_on.headers.get_list("strict-transport-security") == [STRICT]
+        for own in (inside, refused):
+            said = own.headers.get_list("strict-transport-security")
+            assert said == ([STRICT] if edge.url.startswith("https:") else [])
 
     def test_says_who_calls_whatever_the_client_claims(self, edge: Edge) -> None:
         with edge.client() as client:

@@ -21,6 +21,12 @@ from tests.unit.storefront.conftest import (
     seat,
 )
 
+POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
+    "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; script-src "
+)
+"""Written down once more, so that nothing is let in by a slip of the other."""
+
 
 class TestPublicPages:
     async def test_can_be_kept_by_proxies_and_answered_with_not_modified(self, visitor: httpx.AsyncClient) -> None:
@@ -53,6 +59,15 @@ class TestPublicPages:
         assert re.search(r"40\.50 USD</b><span[^>]*>3 free", page)
         assert 'data-letters="0001111"' in page
         assert "Plan: the house" in page  # the credit of the seat map
+
+    @pytest.mark.parametrize("address", ["/", "/search?q=mahler", "/events/7", "/events/7/seats"])
+    async def test_let_a_browser_load_and_frame_nothing_else(self, visitor: httpx.AsyncClient, address: str) -> None:
+        page = await visitor.get(address)
+        again = await visitor.get(address, headers={"if-none-match": page.headers["etag"]})
+        assert (page.status_code, again.status_code) == (200, 304)
+        for answer in (page, again):
+            assert answer.headers.get_list("content-security-policy") == [f"{POLICY}'self'"]
+            assert answer.headers["x-frame-options"] == "DENY"
 
     async def test_run_no_script_but_our_files(self, visitor: httpx.AsyncClient) -> None:
         page = await visitor.get("/")
@@ -203,6 +218,22 @@ class TestPersonalPages:
         assert set(re.findall(r"<script[^>]*>", page.text)) == {
             tag for tag in re.findall(r"<script[^>]*>", page.text) if f'nonce="{nonce[1]}"' in tag
         }
+
+    @pytest.mark.parametrize(
+        ("address", "status"),
+        [
+            ("/", 200), ("/events/7", 200), ("/events/7/seats", 200), (f"/bookings/{BOOKING}", 200), ("/forgot-password", 200),
+            (f"/bookings/{BOOKING}/cancel", 200), ("/register", 200), ("/no/such/page", 404),
+        ],
+    )  # fmt: skip
+    async def test_let_a_browser_load_and_frame_nothing_else(
+        self, customer: httpx.AsyncClient, address: str, status: int
+    ) -> None:
+        page = await customer.get(address)
+        assert page.status_code == status
+        (policy,) = page.headers.get_list("content-security-policy")
+        assert re.fullmatch(re.escape(POLICY) + r"'nonce-[\w-]{22}'", policy)
+        assert page.headers["x-frame-options"] == "DENY"
 
     async def test_a_public_page_is_personal_for_who_is_logged_in(self, customer: httpx.AsyncClient) -> None:
         page = await customer.get("/events/7")
@@ -383,7 +414,23 @@ class TestTickets:
         assert f'src="/tickets/{TICKET}/qr.png"' in page.text
         code = await customer.get(f"/tickets/{TICKET}/qr.png")
         assert (code.content, code.headers["cache-control"]) == (b"png", "private, no-store")
+        assert code.headers["content-disposition"] == 'inline; filename="ticket-11111111.png"'
         assert gateway.calls(f"GET /tickets/{TICKET}/qr.png")[0].headers["authorization"].startswith("Bearer ")
+
+    @pytest.mark.parametrize(
+        ("address", "asked", "name"),
+        [
+            (f"/tickets/{TICKET}/ticket.pdf", f"/tickets/{TICKET}.pdf", "ticket-11111111.pdf"),
+            (f"/bookings/{BOOKING}/tickets.pdf", f"/bookings/{BOOKING}/tickets.pdf", "tickets-8a8f2c0e.pdf"),
+        ],
+    )
+    async def test_are_saved_under_a_name_of_ours(
+        self, gateway: FakeGateway, customer: httpx.AsyncClient, address: str, asked: str, name: str
+    ) -> None:
+        gateway.answers[f"GET {asked}"] = (200, b"pdf")
+        file = await customer.get(address)
+        assert file.content == b"pdf"
+        assert file.headers["content-disposition"] == f'attachment; filename="{name}"'
 
     async def test_are_for_their_owner_only(self, visitor: httpx.AsyncClient) -> None:
         assert (await visitor.get(f"/tickets/{TICKET}/qr.png")).status_code == 303

@@ -85,7 +85,7 @@ async def attendees(request: Request[Any, Any, Any], front: Front, visit: Visit,
 @get("/tickets/{ticket_id:uuid}/qr.png", include_in_schema=False)
 async def ticket_qr(visit: Visit, ticket_id: UUID) -> Response[bytes]:
     """Give a ticket's QR code."""
-    return await _document(visit, f"/tickets/{ticket_id}/qr.png", name=None)
+    return await _document(visit, f"/tickets/{ticket_id}/qr.png", name=f"ticket-{str(ticket_id)[:8]}.png", shown=True)
 
 
 @get("/tickets/{ticket_id:uuid}/ticket.pdf", include_in_schema=False)
@@ -111,12 +111,12 @@ def refund_of(ticket: BookingTicket, percent: int) -> Money:
     return Money(price.minor * percent // WHOLE, price.currency)
 
 
-async def _document(visit: Visit, path: str, *, name: str | None) -> Response[bytes]:
+async def _document(visit: Visit, path: str, *, name: str, shown: bool = False) -> Response[bytes]:
+    """Give a document under a name of ours: shown in its page, or saved."""
     visit.known()
     content, media_type = await visit.shop.document(path)
-    headers = {"Cache-Control": PERSONAL}
-    if name:
-        headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    way = "inline" if shown else "attachment"
+    headers = {"Cache-Control": PERSONAL, "Content-Disposition": f'{way}; filename="{name}"'}
     return Response(content=content, media_type=media_type, headers=headers)
 
 
