@@ -67,9 +67,9 @@ class TestDescription:
         )
         assert page.headers["x-frame-options"] == "DENY"
         for name, kind in (
-            ("swagger-ui.css", "text/css"),
-            ("swagger-ui-bundle.js", "text/javascript"),
-            ("start.js", "text/javascript"),
+            ("swagger-ui.css", "text/css; charset=utf-8"),
+            ("swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+            ("start.js", "text/javascript; charset=utf-8"),
         ):
             found = await client.get(f"/docs/{name}")
             assert (found.status_code, found.headers["content-type"]) == (200, kind)

@@ -204,16 +204,17 @@ class TestReadTickets:
         _, stranger = apps.buyer()
         problem(await apps.tickets.get(f"/tickets/user/{user}", headers=stranger), 403, "sales.not_yourself")
         issued = mine[0]["issuedTicketId"]
-        for path, code in (
-            (f"/tickets/{issued}/qr.png", "sales.ticket_not_found"),
-            (f"/tickets/{issued}.pdf", "sales.ticket_not_found"),
-            (f"/bookings/{booking}/tickets.pdf", "sales.booking_not_found"),
+        for path, name, code in (
+            (f"/tickets/{issued}/qr.png", f"{issued}.png", "sales.ticket_not_found"),
+            (f"/tickets/{issued}.pdf", f"{issued}.pdf", "sales.ticket_not_found"),
+            (f"/bookings/{booking}/tickets.pdf", f"tickets-{booking}.pdf", "sales.booking_not_found"),
         ):
             problem(await apps.tickets.get(path, headers=stranger), 404, code)
             answer = await apps.tickets.get(path, headers=headers)
             assert answer.status_code == 200, path
             assert answer.content[:4] in {b"\x89PNG", b"%PDF"}
             assert answer.headers["cache-control"] == "no-store"
+            assert answer.headers["content-disposition"] == f'inline; filename="{name}"'
 
     async def test_documents_of_nothing(self, apps: Apps) -> None:
         _, headers = apps.buyer()

@@ -59,6 +59,13 @@ class TestSeats:
         assert find_area(other, ["Floor"], []) is None
         assert find_area(bought("Floor, place 1", "Balcony, place 1"), ["Floor", "Balcony"], []) is None
 
+    @pytest.mark.parametrize("area", ["Floor.", "Floor (left)", "Floor*", "[a-z]+", "a|b", "\\d+$", "^.*", "Row +?"])
+    def test_an_areas_name_stands_for_itself(self, area: str) -> None:
+        named = bought(place_name(area, "", "1"), place_name(area, "", "22", "Child"))
+        assert find_area(named, [area, "Floor"], ["Child"]) == (area, (None, "Child"))
+        for other in ("Floorx, place 1", "Floor left, place 1", "abc, place 1", "a, place 1", "7, place 1"):
+            assert find_area(bought(other), [area], []) is None
+
 
 class TestRefunds:
     def test_tell_by_their_names_what_they_are_for(self) -> None:

@@ -21,6 +21,8 @@ from tests.unit.storefront.conftest import (
     seat,
 )
 
+from boxoffice.services.storefront.api.files import FOLDER
+
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; script-src "
@@ -174,7 +176,7 @@ class TestPictureOfTheHouse:
         address = re.search(r'data-drawing="([^"]+)"', (await visitor.get("/events/7")).text)
         assert address
         picture = await visitor.get(address[1])
-        assert picture.headers["content-type"] == "image/svg+xml"
+        assert picture.headers["content-type"] == "image/svg+xml; charset=utf-8"
         assert "immutable" in picture.headers["cache-control"]
         assert re.findall(r'data-p="(\d)" data-n="(\d)"', picture.text)[:3] == [("0", "1"), ("1", "2"), ("2", "3")]
         assert len(gateway.calls("GET /seat-maps/3")) == 1
@@ -195,6 +197,11 @@ class TestFiles:
             assert "immutable" in file.headers["cache-control"]
         old = await visitor.get("/static/0000/shop.css")
         assert old.headers["cache-control"] == "no-cache"
+
+    async def test_say_their_type_and_the_charset_where_they_are_text(self, visitor: httpx.AsyncClient) -> None:
+        for address in ("/favicon.ico", *(f"/static/x/{path.name}" for path in FOLDER.iterdir())):
+            said = (await visitor.get(address)).headers["content-type"]
+            assert re.fullmatch(r"(text/(css|javascript)|image/svg\+xml); charset=utf-8", said), address
 
     @pytest.mark.parametrize("name", ["nothing.js", "..%2Fapp.py", "app.py"])
     async def test_others_are_not_given_out(self, visitor: httpx.AsyncClient, name: str) -> None:

@@ -14,11 +14,12 @@ from boxoffice.services.gateway.domain.headers import find
 Page = Callable[[dict[str, Any], Any], Awaitable[None]]
 
 JSON = "application/json"
+SCRIPT = "text/javascript; charset=utf-8"
 OPENAPI_FRESH_S = 60
 FILES_FRESH_S = 86_400
 FILES: Mapping[str, str] = {
-    "swagger-ui.css": "text/css",
-    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css; charset=utf-8",
+    "swagger-ui-bundle.js": SCRIPT,
     "favicon-32x32.png": "image/png",
 }
 DOCS_POLICY = (
@@ -94,7 +95,7 @@ class Pages:
         await _cacheable(scope, send, DOCS_PAGE, HTML, seconds=OPENAPI_FRESH_S)
 
     async def _start(self, scope: dict[str, Any], send: Any) -> None:
-        await _cacheable(scope, send, START, "text/javascript", seconds=OPENAPI_FRESH_S)
+        await _cacheable(scope, send, START, SCRIPT, seconds=OPENAPI_FRESH_S)
 
     async def _file(self, scope: dict[str, Any], send: Any) -> None:
         name = scope["path"].rsplit("/", 1)[-1]

@@ -10,7 +10,7 @@ from litestar.params import Parameter
 from litestar.status_codes import HTTP_304_NOT_MODIFIED
 
 from boxoffice.services.storefront.api.errors import NothingHereError
-from boxoffice.services.storefront.api.files import FOR_EVER, zipped
+from boxoffice.services.storefront.api.files import FOR_EVER, SVG, zipped
 from boxoffice.services.storefront.api.front import Front
 from boxoffice.services.storefront.api.rendering import Keep
 from boxoffice.services.storefront.api.visit import Visit
@@ -95,7 +95,7 @@ async def house(
             content=b"", status_code=HTTP_304_NOT_MODIFIED, headers={"ETag": etag, "Cache-Control": FOR_EVER}
         )
     picture = await front.pictures.picture(visit.shop, seat_map_id)
-    return zipped(request, picture.zipped, media_type="image/svg+xml", cache=FOR_EVER, etag=etag)
+    return zipped(request, picture.zipped, media_type=SVG, cache=FOR_EVER, etag=etag)
 
 
 async def seats_of_code(visit: Visit, event_id: int, typed: str) -> tuple[str, tuple[int, ...], ApiRefusalError | None]:
