@@ -280,7 +280,7 @@ class ServerEngine:
         starts = {kind: suggest_key(kind, typed) for kind in SUGGESTED}
         has_one = {"bool": {"should": [{"prefix": {SUGGEST_FIELD: {"value": start}}} for start in starts.values()]}}
         aggregations = {
-            kind: _keys(SUGGEST_FIELD, LOOKED_AT, include=f"{_literally(start)}.*") for kind, start in starts.items()
+            kind: _keys(SUGGEST_FIELD, LOOKED_AT, include=f"{literally(start)}.*") for kind, start in starts.items()
         }
         answer = self._search({"size": 0, "query": dsl.both(pool, has_one), "aggs": aggregations})["aggregations"]
         found: list[Suggestion] = []
@@ -357,6 +357,6 @@ def _values(name: FacetName, buckets: Sequence[Any]) -> list[FacetValue]:
     return sorted(found, key=lambda one: one.value) if name in {"month", "year"} else found
 
 
-def _literally(text: str) -> str:
+def literally(text: str) -> str:
     """Take every sign of a key as itself in Lucene's regular expressions."""
     return re.sub(r"([^\w ])", r"\\\1", text)
