@@ -1,8 +1,8 @@
 """What a hold says is written once; and no statistics of which events seats belong to.
 
-An event that is newer than statistics looks as if it had one seat. With few events on sale the planner knows each of them
-and expects nothing of any other; then it looks seats up by half their key, and goes through a whole hall for each seat of
-an order. Without statistics it expects many seats of every event, and uses the whole key.
+An event that is newer than statistics looks as if it had one seat. With few events on sale the planner knows each of
+them and expects nothing of any other; then it looks seats up by half their key, and goes through a whole hall for each
+seat of an order. Without statistics it expects many seats of every event, and uses the whole key.
 """
 
 from pathlib import Path
