@@ -73,7 +73,8 @@ class TestDescription:
         ):
             found = await client.get(f"/docs/{name}")
             assert (found.status_code, found.headers["content-type"]) == (200, kind)
-        assert (await client.get("/docs/../../etc/passwd")).status_code == 404
+        for elsewhere in ("/docs/../../etc/passwd", "/docs/vendor", "/docs/vendor/", "/docs/swagger-ui/"):
+            assert (await client.get(elsewhere)).status_code == 404
 
 
 class TestOperations:

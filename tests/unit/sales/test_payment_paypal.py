@@ -22,7 +22,7 @@ from boxoffice.services.sales.domain.payment import (
     Unknown,
 )
 from boxoffice.services.sales.providers import Item, NewPayment
-from boxoffice.services.sales.providers.paypal import NEVER_CAPTURED, Credentials, PayPal
+from boxoffice.services.sales.providers.paypal import NEVER_CAPTURED, Credentials, PayPal, open_paypal
 from boxoffice.services.sales.providers.paypal_bodies import order_request, read_movement, read_order
 from boxoffice.services.sales.providers.paypal_webhooks import WebhookCheck
 
@@ -155,6 +155,28 @@ class TestCreate:
         assert str(UUID(int=2)) in text
         assert "IMMEDIATE_PAYMENT_REQUIRED" in text
         assert "payer" not in text
+
+
+class TestRedirects:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("of_the_token", [False, True])
+    async def test_are_not_followed(self, monkeypatch: pytest.MonkeyPatch, status: int, *, of_the_token: bool) -> None:
+        asked: list[str] = []
+
+        async def answer(_transport: httpx.AsyncHTTPTransport, request: httpx.Request) -> httpx.Response:
+            asked.append(request.url.host)
+            if request.url.path == "/v1/oauth2/token" and not of_the_token:
+                return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
+            return httpx.Response(status, headers={"location": "http://169.254.169.254/"})
+
+        monkeypatch.setattr(httpx.AsyncHTTPTransport, "handle_async_request", answer)
+        async with open_paypal(
+            api_url="https://api-m.paypal.com", credentials=Credentials(client_id="c", client_secret="s"),
+            public_url="https://shop.example.org", webhook_id="W", webhook_ca_file="",
+        ) as opened:  # fmt: skip
+            with pytest.raises(ProviderSilentError):
+                await opened.get("REF")
+        assert set(asked) == {"api-m.paypal.com"}
 
 
 class TestToken:

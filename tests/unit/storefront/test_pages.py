@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,7 +22,7 @@ from tests.unit.storefront.conftest import (
     seat,
 )
 
-from boxoffice.services.storefront.api.files import FOLDER
+from boxoffice.services.storefront.api.files import FOLDER, Files
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; "
@@ -81,6 +82,25 @@ class TestPublicPages:
         assert not re.search(r"<script(?![^>]*src=)", page.text)
         assert not re.search(r"\son\w+=", page.text)
         assert " style=" not in page.text
+
+    async def test_take_and_send_nothing_from_and_to_elsewhere(
+        self, visitor: httpx.AsyncClient, customer: httpx.AsyncClient
+    ) -> None:
+        for client, address, scripts in (
+            (visitor, "/", "'self'"), (visitor, "/events/7", "'self'"), (customer, f"/bookings/{BOOKING}", "'nonce-…'"),
+        ):  # fmt: skip
+            page = await client.get(address)
+            policy = re.sub(r"nonce-[\w-]+", "nonce-…", page.headers["content-security-policy"])
+            assert dict(part.strip().split(" ", 1) for part in policy.split(";")) == {
+                "default-src": "'none'", "style-src": "'self'", "img-src": "'self' data:", "connect-src": "'self'",
+                "font-src": "'self'", "manifest-src": "'self'", "form-action": "'self'", "base-uri": "'none'",
+                "frame-ancestors": "'none'", "script-src": scripts,
+            }  # fmt: skip
+            loaded = re.findall(
+                r"""<(?:script|link|img|iframe|source|form)\b[^>]*?\s(?:src|href|action)="([^"]*)""", page.text
+            )
+            assert loaded
+            assert not [address for address in loaded if not re.match(r"/(?!/)", address)]
 
     async def test_render_what_people_typed_as_text(self, gateway: FakeGateway, visitor: httpx.AsyncClient) -> None:
         nasty = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -206,6 +226,24 @@ class TestFiles:
     @pytest.mark.parametrize("name", ["nothing.js", "..%2Fapp.py", "app.py"])
     async def test_others_are_not_given_out(self, visitor: httpx.AsyncClient, name: str) -> None:
         assert (await visitor.get(f"/static/x/{name}")).status_code == 404
+
+    @pytest.mark.parametrize(
+        "address", ["/static", "/static/", "/static/{}", "/static/{}/", "/static/{}/.", "/houses/", "/docs/"]
+    )
+    async def test_of_a_folder_are_not_listed(self, visitor: httpx.AsyncClient, address: str) -> None:
+        version = Files().version
+        assert (await visitor.get(address.format(version))).status_code == 404
+
+    @pytest.mark.parametrize("file", sorted(FOLDER.iterdir()), ids=lambda file: file.name)
+    def test_keep_nothing_in_the_browser_and_load_nothing_from_elsewhere(self, file: Path) -> None:
+        text = file.read_text()
+        assert not re.findall(
+            r"localStorage|sessionStorage|indexedDB|\bcaches\b|cookie|serviceWorker|cookieStore", text
+        )
+        assert not re.findall(r"sendBeacon|importScripts|\beval\(|new Function", text)
+        assert set(re.findall(r"\w+://[^\s\"'`)]+", text)) <= {"http://www.w3.org/2000/svg"}
+        assert not re.findall(r"[\"'`(]//\w", text)
+        assert all(name.startswith("./") for name in re.findall(r"(?:from|import)\s*\(?[\"'`]([^\"'`]+)", text))
 
 
 class TestPersonalPages:
