@@ -178,3 +178,12 @@ class TestSpeed:
             spent = sum(sum(process.cpu_times()[:2]) for process in shop.family())
         others_work = os.getloadavg()[0] > (os.cpu_count() or 1)
         assert took < WARM_S or (others_work and spent < WARM_S)
+
+
+@pytest.mark.xdist_group("up")
+class TestDemo:
+    def test_without_the_demo_nobody_logs_in_with_its_password(self, tmp_path: Path) -> None:
+        for option, status in (("--demo", httpx.codes.OK), ("--no-demo", httpx.codes.UNAUTHORIZED)):
+            with up(tmp_path / "d", option, "--demo-concerts", "1") as shop:
+                for name in ("organiser", "buyer", "administrator"):
+                    assert login(shop, f"{name}@example.org", "boxoffice-demo").status_code == status, (option, name)

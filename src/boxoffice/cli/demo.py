@@ -53,6 +53,20 @@ async def prepare(settings: Settings, *, folder: Path, concerts: int | None) -> 
     mark.write_text(json.dumps({"concerts": concerts, "made_at": datetime.now(UTC).isoformat()}) + "\n")
 
 
+async def close(settings: Settings, *, folder: Path) -> None:
+    """Close the demo's accounts where a shop starts without a demo; the next demo opens them again."""
+    from boxoffice.runtime.database import Database
+    from boxoffice.services.identity.usecases.close_demo_accounts import close_demo_accounts
+
+    async with Database.open(required(settings, "identity_database_url"), size=1, name="load") as identity:
+        closed = await close_demo_accounts(identity)
+    if closed:
+        mark = folder / MARK
+        if mark.exists():
+            mark.write_text("")  # still a demo for a start that says nothing, but one whose accounts are to be opened
+        console.done(f"Closed {closed} accounts of the demo, whose password everybody knows")
+
+
 async def make(settings: Settings, *, concerts: int | None) -> None:
     """Make accounts, halls and concerts where they are missing, and put the concerts on sale."""
     from boxoffice.cli.staging import open_halls

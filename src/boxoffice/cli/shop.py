@@ -97,6 +97,8 @@ class Shop:
         async def prepare() -> None:
             if settings.demo:
                 await demo.prepare(settings, folder=self.folder.path, concerts=self.options.demo_concerts)
+            else:
+                await demo.close(settings, folder=self.folder.path)
 
         def when_up() -> None:
             console.done(f"Up in {time.monotonic() - self._started:.1f} s")

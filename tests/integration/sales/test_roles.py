@@ -70,52 +70,53 @@ def refused(answers: Iterable[httpx.Response]) -> bool:
     return all(answer.status_code in {403, 404} and answer.json()["code"] in REFUSALS for answer in answers)
 
 
-@pytest.mark.parametrize("role", ROLES)
-async def test_each_role_may_do_its_own_and_nothing_else(apps: Apps, role: str) -> None:
-    seats = await put_on_sale(apps.database, 20)
-    apps.catalog.events[DRAFT] = (event_fact(DRAFT, status="draft"), 1)
-    booking, _, _ = await buy(apps.database, seats[15:17])
-    names = {"seats": seats, "allocation_id": await set_aside(apps.database, seats[:4]), "booking_id": booking}
-    before = await everything(apps)
-    headers = apps.organiser(role=role)
-    managed = [await ask(apps.tickets, call, headers, **names) for call in MANAGING]
-    if role in MANAGERS:
-        assert [answer.text for answer in managed if not answer.is_success] == []
-    else:
-        assert refused(managed)
-        assert await everything(apps) == before
-    sold = [await ask(apps.bookings, call, headers, **names) for call in SELLING]
-    if role in SELLERS:
-        assert [answer.text for answer in sold if not answer.is_success] == []
-    else:
-        assert refused(sold)
-        assert await everything(apps) == before
+class TestRoles:
+    @pytest.mark.parametrize("role", ROLES)
+    async def test_each_role_may_do_its_own_and_nothing_else(self, apps: Apps, role: str) -> None:
+        seats = await put_on_sale(apps.database, 20)
+        apps.catalog.events[DRAFT] = (event_fact(DRAFT, status="draft"), 1)
+        booking, _, _ = await buy(apps.database, seats[15:17])
+        names = {"seats": seats, "allocation_id": await set_aside(apps.database, seats[:4]), "booking_id": booking}
+        before = await everything(apps)
+        headers = apps.organiser(role=role)
+        managed = [await ask(apps.tickets, call, headers, **names) for call in MANAGING]
+        if role in MANAGERS:
+            assert [answer.text for answer in managed if not answer.is_success] == []
+        else:
+            assert refused(managed)
+            assert await everything(apps) == before
+        sold = [await ask(apps.bookings, call, headers, **names) for call in SELLING]
+        if role in SELLERS:
+            assert [answer.text for answer in sold if not answer.is_success] == []
+        else:
+            assert refused(sold)
+            assert await everything(apps) == before
 
+    async def test_a_scanner_cancels_the_own_booking_like_any_buyer(self, apps: Apps) -> None:
+        seats = await put_on_sale(apps.database, 4)
+        booking, owner, _ = await buy(apps.database, seats[:1])
+        await apps.database.fetch("UPDATE orders SET cancel_until = clock_timestamp()")
+        for role, status in (("scanner", 409), ("box_office", 200)):
+            headers = apps.tokens.headers(owner, ("customer", "organiser"), {ORGANISATION: role})
+            answer = await apps.bookings.post(f"/bookings/{booking}/cancel", json={}, headers=headers)
+            assert answer.status_code == status, role
 
-async def test_a_scanner_cancels_the_own_booking_like_any_buyer(apps: Apps) -> None:
-    seats = await put_on_sale(apps.database, 4)
-    booking, owner, _ = await buy(apps.database, seats[:1])
-    await apps.database.fetch("UPDATE orders SET cancel_until = clock_timestamp()")
-    for role, status in (("scanner", 409), ("box_office", 200)):
-        headers = apps.tokens.headers(owner, ("customer", "organiser"), {ORGANISATION: role})
-        answer = await apps.bookings.post(f"/bookings/{booking}/cancel", json={}, headers=headers)
-        assert answer.status_code == status, role
+    @pytest.mark.parametrize("role", ROLES)
+    async def test_every_member_sees_a_draft(self, apps: Apps, role: str) -> None:
+        await put_on_sale(apps.database, 4, status="draft")
+        for path in (f"/tickets/event/{EVENT}", f"/tickets/event/{EVENT}/types", f"/events/{EVENT}/availability"):
+            assert (await apps.tickets.get(path, headers=apps.organiser(role=role))).status_code == 200, path
+            assert (await apps.tickets.get(path, headers=apps.organiser(uuid4(), role))).status_code == 404, path
 
-
-@pytest.mark.parametrize("role", ROLES)
-async def test_every_member_sees_a_draft(apps: Apps, role: str) -> None:
-    await put_on_sale(apps.database, 4, status="draft")
-    for path in (f"/tickets/event/{EVENT}", f"/tickets/event/{EVENT}/types", f"/events/{EVENT}/availability"):
-        assert (await apps.tickets.get(path, headers=apps.organiser(role=role))).status_code == 200, path
-        assert (await apps.tickets.get(path, headers=apps.organiser(uuid4(), role))).status_code == 404, path
-
-
-async def test_no_call_for_organisers_is_left_out(apps: Apps) -> None:
-    document = (await apps.tickets.get("http://test/openapi/openapi.json")).json()
-    for_organisers = {
-        (method.upper(), path.removeprefix("/api/v1").replace("/event/{event_id}/create", "/event/{draft_id}/create"))
-        for path, calls in document["paths"].items()
-        for method, call in calls.items()
-        if any(ORGANISER in needed for way in call.get("security", []) for needed in way.values())
-    }
-    assert for_organisers == {(method, re.sub(r"\?.*", "", path)) for method, path, _ in MANAGING}
+    async def test_no_call_for_organisers_is_left_out(self, apps: Apps) -> None:
+        document = (await apps.tickets.get("http://test/openapi/openapi.json")).json()
+        for_organisers = {
+            (
+                method.upper(),
+                path.removeprefix("/api/v1").replace("/event/{event_id}/create", "/event/{draft_id}/create"),
+            )
+            for path, calls in document["paths"].items()
+            for method, call in calls.items()
+            if any(ORGANISER in needed for way in call.get("security", []) for needed in way.values())
+        }
+        assert for_organisers == {(method, re.sub(r"\?.*", "", path)) for method, path, _ in MANAGING}

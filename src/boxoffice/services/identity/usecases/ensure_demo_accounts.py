@@ -16,7 +16,10 @@ from boxoffice.services.identity.usecases.tell_user import tell_user
 
 PASSWORD = "boxoffice-demo"  # noqa: S105 - shown on the screen by the demo on purpose
 ORGANISER, BUYER, ADMINISTRATOR_EMAIL = "organiser@example.org", "buyer@example.org", "administrator@example.org"
+EMAILS = (ORGANISER, BUYER, ADMINISTRATOR_EMAIL)
 ORGANISATION = "Demo Concerts"
+CLOSED = "$argon2id$v=19$m=19456,t=2,p=1$Y2xvc2VkY2xvc2VkY2xvcw$" + "A" * 43
+"""The hash of an account that was closed: no password is known for it, and to compare it takes as long as any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +34,7 @@ class DemoAccounts:
 
 
 async def ensure_demo_accounts(database: Database) -> DemoAccounts:
-    """Make the demo's accounts where they are missing; a second run changes nothing."""
+    """Make the demo's accounts where they are missing, open those that were closed; a second run changes nothing."""
     hashed = await Hasher().hash(PASSWORD)
     async with database.transaction() as tx:
         organiser = await _ensure(tx, ORGANISER, "Demo Organiser", hashed)
@@ -46,15 +49,17 @@ async def ensure_demo_accounts(database: Database) -> DemoAccounts:
 async def _ensure(tx: Connection, email: str, name: str, hashed: str, staff_roles: Iterable[str] = ()) -> UserId:
     person = rules.person(name=name, email=email, phone=None)
     account = await users.insert(
-        tx, _id(email), person, state=State.VERIFIED, password_hash=hashed, staff_roles=staff_roles
+        tx, demo_id(email), person, state=State.VERIFIED, password_hash=hashed, staff_roles=staff_roles
     )
     if account is not None:
         await tell_user(tx, account, "identity.user.registered")
         return account.user_id
     known = await users.by_email(tx, person.email_key)
-    return known.user_id if known else UserId(_id(email))
+    if known is not None and known.password_hash == CLOSED:
+        await users.set_password(tx, known.user_id, hashed)
+    return known.user_id if known else UserId(demo_id(email))
 
 
-def _id(email: str) -> UUID:
+def demo_id(email: str) -> UUID:
     """Give demo accounts the same id everywhere, so that a demo's data can be made twice."""
     return uuid5(NAMESPACE_DNS, email)
