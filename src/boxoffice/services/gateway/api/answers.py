@@ -75,7 +75,7 @@ async def apologise(scope: dict[str, Any], send: Any, sorry: Response[bytes]) ->
             HTML,
         )
     await answer(
-        send, status=sorry.status_code or 500, body=body, media_type=media_type, headers={"Cache-Control": "no-store"},
+        send, status=problems.SERVER_ERROR, body=body, media_type=media_type, headers={"Cache-Control": "no-store"},
         without_body=scope["method"] == "HEAD",
     )  # fmt: skip
 
