@@ -15,6 +15,10 @@ from boxoffice.services.catalog.store.seat_maps import SeatMap
 MAX_BYTES = 1024 * 1024
 """The largest halls take some 100 kB in this format."""
 MAX_NAME = 200
+MAX_TEXT = 2_000
+"""Characters of a credit or another remark: the published halls need some 250."""
+MAX_ENTRIES = 200
+"""Kinds of marks, published totals, remarks about standing: the published halls have four at most."""
 PRINTABLE_FROM = 0x20
 
 
@@ -44,6 +48,7 @@ def check_hall(hall: Hall) -> list[Seat]:
     :raises TotalsDifferError: naming each total with the number found and the number published.
     """
     _check_names(hall)
+    _check_remarks(hall)
     try:
         places = list(seats(hall))
     except BadHallError as error:
@@ -67,5 +72,24 @@ def _check_names(hall: Hall) -> None:
     for name in names:
         if not name.strip() or len(name) > MAX_NAME or any(ord(letter) < PRINTABLE_FROM for letter in name):
             raise UnreadableSeatMapError(f"{name[:MAX_NAME]!r} is no name of a hall, section or row.")
-    if any(ord(letter) < PRINTABLE_FROM for letter in hall.credit):
-        raise UnreadableSeatMapError("The credit has control characters.")
+
+
+def _check_remarks(hall: Hall) -> None:
+    """Refuse what no hall says: endless texts and lists, control characters, and points that are not on the globe."""
+    standing = hall.standing or {}
+    named = {"marks": hall.marks, "published_totals": hall.published_totals, "standing": standing}
+    for where, entries in named.items():
+        if len(entries) > MAX_ENTRIES:
+            raise UnreadableSeatMapError(f"{where} has more than {MAX_ENTRIES} entries.")
+    rows = [row for section in hall.sections for row in section.rows]
+    words = [*hall.marks, *hall.published_totals, *standing, hall.stage, hall.seat_1_side]
+    words += [mark for row in rows for mark in row.marks.values()]
+    texts = [hall.credit, hall.address, hall.counting, *hall.marks.values()]
+    texts += [remark for remark in standing.values() if isinstance(remark, str)]
+    for said, most in ((words, MAX_NAME), (texts, MAX_TEXT)):
+        for text in said:
+            if len(text) > most or any(ord(letter) < PRINTABLE_FROM for letter in text):
+                raise UnreadableSeatMapError(f"{text[:MAX_NAME]!r} is longer than {most} or has control characters.")
+    for degrees, most in ((hall.latitude, 90.0), (hall.longitude, 180.0)):
+        if degrees is not None and not -most <= degrees <= most:
+            raise UnreadableSeatMapError(f"{degrees} degrees are no place on the globe.")
