@@ -129,9 +129,24 @@ class TestCapture:
 
 class TestCreate:
     async def test_says_where_to_approve(self) -> None:
-        answer = order("PAYER_ACTION_REQUIRED") | {"links": [{"rel": "payer-action", "href": "https://paypal/x"}]}
+        answer = order("PAYER_ACTION_REQUIRED") | {
+            "links": [{"rel": "payer-action", "href": "https://www.paypal.com/x"}]
+        }
         begun = await client(httpx.Response(201, json=answer)).create(PAYMENT)
-        assert (begun.provider_ref, begun.approval_url) == ("REF", "https://paypal/x")
+        assert (begun.provider_ref, begun.approval_url) == ("REF", "https://www.paypal.com/x")
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "http://www.paypal.com/x", "https://paypal.com.evil.example/x", "https://evilpaypal.com/x", "//www.paypal.com/x",
+            "https://www.paypal.com@evil.example/x", "https://evil.example/www.paypal.com", "javascript:alert(1)", "https://[",
+            "https://evil.example\\.paypal.com/x", "https://evil.example\\@www.paypal.com/x", "https://www.paypal.com/x\n",
+        ],
+    )  # fmt: skip
+    async def test_sends_nobody_to_another_host(self, address: str) -> None:
+        answer = order("PAYER_ACTION_REQUIRED") | {"links": [{"rel": "payer-action", "href": address}]}
+        with pytest.raises(ProviderSilentError, match=r"not PayPal's"):
+            await client(httpx.Response(201, json=answer)).create(PAYMENT)
 
     async def test_the_same_payment_is_asked_for_in_the_same_bytes(self) -> None:
         seen: list[httpx.Request] = []

@@ -77,10 +77,8 @@ def _check_names(hall: Hall) -> None:
 def _check_remarks(hall: Hall) -> None:
     """Refuse what no hall says: endless texts and lists, control characters, and points that are not on the globe."""
     standing = hall.standing or {}
-    named = {"marks": hall.marks, "published_totals": hall.published_totals, "standing": standing}
-    for where, entries in named.items():
-        if len(entries) > MAX_ENTRIES:
-            raise UnreadableSeatMapError(f"{where} has more than {MAX_ENTRIES} entries.")
+    if max(len(hall.marks), len(hall.published_totals), len(standing)) > MAX_ENTRIES:
+        raise UnreadableSeatMapError(f"Marks, totals or standing have more than {MAX_ENTRIES} entries.")
     rows = [row for section in hall.sections for row in section.rows]
     words = [*hall.marks, *hall.published_totals, *standing, hall.stage, hall.seat_1_side]
     words += [mark for row in rows for mark in row.marks.values()]
@@ -90,6 +88,6 @@ def _check_remarks(hall: Hall) -> None:
         for text in said:
             if len(text) > most or any(ord(letter) < PRINTABLE_FROM for letter in text):
                 raise UnreadableSeatMapError(f"{text[:MAX_NAME]!r} is longer than {most} or has control characters.")
-    for degrees, most in ((hall.latitude, 90.0), (hall.longitude, 180.0)):
-        if degrees is not None and not -most <= degrees <= most:
+    for degrees, furthest in ((hall.latitude, 90), (hall.longitude, 180)):
+        if degrees is not None and not -furthest <= degrees <= furthest:
             raise UnreadableSeatMapError(f"{degrees} degrees are no place on the globe.")

@@ -6,6 +6,7 @@ Sources: https://developer.paypal.com/docs/api/orders/v2/, /payments/v2/, /trans
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -41,6 +42,8 @@ READ_TIMEOUT_S = 5.0
 """Longer than a healthy provider ever takes; a buyer waits in front of the page meanwhile."""
 CONNECTIONS = 20
 """A slow provider may tie up this many calls and no more."""
+PAYPAL = re.compile(r"https://(?:[a-z0-9-]+\.)+paypal\.com(?:[/?][!-\[\]-~]*)?")
+"""Addresses at www.paypal.com, www.sandbox.paypal.com and the API's hosts, as every browser reads them: no backslash."""
 TOKEN_SLACK_S = 60.0
 """A token that lapses within this time is renewed first."""
 PAGE_SIZE = 100
@@ -110,6 +113,9 @@ class PayPal:
         approval_url = links.get("payer-action") or links.get("approve")
         if not isinstance(answer.get("id"), str) or not isinstance(approval_url, str):
             raise _silent("PayPal's answer names no page to approve at.")
+        # A simulator's pages are where the shop's operator put them.
+        if PAYPAL.match(str(self._client.base_url)) and not PAYPAL.fullmatch(approval_url):
+            raise _silent("PayPal's answer names a page that is not PayPal's.")
         return Begun(provider_ref=answer["id"], approval_url=approval_url)
 
     async def get(self, provider_ref: str) -> ProviderOrder:
