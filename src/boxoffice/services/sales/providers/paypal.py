@@ -43,7 +43,7 @@ READ_TIMEOUT_S = 5.0
 CONNECTIONS = 20
 """A slow provider may tie up this many calls and no more."""
 PAYPAL = re.compile(r"https://(?:[a-z0-9-]+\.)+paypal\.com(?:[/?][!-\[\]-~]*)?")
-"""Addresses at www.paypal.com, www.sandbox.paypal.com and the API's hosts, as every browser reads them: no backslash."""
+"""Addresses of PayPal's pages, its API and its sandbox, as every browser reads them: without a backslash."""
 TOKEN_SLACK_S = 60.0
 """A token that lapses within this time is renewed first."""
 PAGE_SIZE = 100
