@@ -22,9 +22,12 @@ from boxoffice.runtime.handover import Handover
 from boxoffice.runtime.tasks import end
 from boxoffice.runtime.telemetry import FACTS, OUTBOX_AGE, log
 
-BATCH = 500
+BATCH = 1_000
 PAUSE_S = 0.03
 """How late a message may leave: records gather meanwhile, and forty of them cost hardly more to carry than one."""
+PAUSE_A_RECORD_S = 0.0002
+LONGEST_PAUSE_S = 0.08
+"""In a rush a message may leave later: carrying takes from the sale what it needs, and less of it in larger parts."""
 RETRY_S = 1.0
 RETENTION_DAYS = 7
 """Longer than any outage of the bus that we plan for."""
@@ -168,7 +171,7 @@ class Relay:
                 if carried == 0 and time.monotonic() >= forget_at and await self.forget_old() == 0:
                     forget_at = time.monotonic() + FORGET_EVERY_S
                 if carried < BATCH:
-                    await asyncio.sleep(PAUSE_S)
+                    await asyncio.sleep(min(PAUSE_S + PAUSE_A_RECORD_S * carried, LONGEST_PAUSE_S))
                     await lock.fetchval("SELECT 1")  # raises when the connection that holds the lock is gone
         finally:
             # Not on a connection that is in the middle of something: the pool's reset gives the lock back too.
