@@ -171,11 +171,12 @@ class Guesses:
         verdict = await self.limiter.take(key, self.rate)
         if not verdict.allowed:
             raise self.too_many(self.said, retryAfterSeconds=int(verdict.wait_s) + 1)
+        was_wrong = False
         try:
             yield
         except self.wrong:
+            was_wrong = True
             raise
-        except BaseException:
-            await self.limiter.give_back(key, self.rate)
-            raise
-        await self.limiter.give_back(key, self.rate)
+        finally:
+            if not was_wrong:
+                await self.limiter.give_back(key, self.rate)
