@@ -55,7 +55,8 @@ class TestConfigurations:
         assert done.returncode == 0, done.stderr
 
     def test_varnish_compiles_its_own(self) -> None:
-        done = subprocess.run([program("varnishd"), "-C", "-f", VARNISH], capture_output=True, text=True, check=False)
+        command = [program("varnishd"), "-j", "none", "-C", "-f", VARNISH]  # its jail may not read a checkout of root's
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 
 
